@@ -1,0 +1,83 @@
+"""The portfolio: n instances, each with a few observations and a known context."""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float
+
+try:  # jax.enable_x64 is public from jax 0.8; Colab still ships 0.7.2
+    from jax import enable_x64 as enable_x64
+except ImportError:
+    from jax.experimental import enable_x64 as enable_x64
+
+
+@struct.dataclass
+class Portfolio:
+    """n decision instances observed together; a pytree, batched by `vmap`.
+
+    Attributes:
+      observations: demand, [n, m], any unit, 0 where `valid` is False.
+      valid: which observations exist; an instance with none is padding.
+      quantile: critical ratio of each instance, in (0, 1).
+      price: known price of each instance, or None where the problem has none.
+      held_out: observations kept from every decision maker, [n, k], or None.
+    """
+
+    observations: Float[Array, "*batch n m"]
+    valid: Bool[Array, "*batch n m"]
+    quantile: Float[Array, "*batch n"]
+    price: Float[Array, "*batch n"] | None = None
+    held_out: Float[Array, "*batch n k"] | None = None
+
+    @property
+    def present(self) -> Bool[Array, "*batch n"]:
+        """Instances that are not padding."""
+        return self.valid.any(-1)
+
+    @property
+    def count(self) -> Float[Array, "*batch n"]:
+        """Number of observations m_i of each instance."""
+        return self.valid.sum(-1).astype(self.observations.dtype)
+
+
+def portfolio(
+    observations: Float[Array, "n m"],
+    quantile: float | Float[Array, ""] | Float[Array, "n"],
+    valid: Bool[Array, "n m"] | None = None,
+) -> Portfolio:
+    """Portfolio from an array in which NaN marks a missing observation.
+
+    Args:
+      observations: demand, [n, m]; NaN where missing.
+      quantile: critical ratio, one for all instances or one each, in (0, 1).
+      valid: mask to use beside the NaN pattern.
+
+    Returns:
+      The portfolio, missing observations set to 0 and masked.
+    """
+    seen = ~jnp.isnan(observations)
+    valid = seen if valid is None else seen & valid
+    return Portfolio(
+        observations=jnp.where(valid, observations, 0.0),
+        valid=valid,
+        quantile=jnp.broadcast_to(
+            jnp.asarray(quantile, observations.dtype), observations.shape[:1]
+        ),
+    )
+
+
+def leave_one_out(portfolio: Portfolio, j: jax.Array) -> tuple[Portfolio, jax.Array]:
+    """Every instance without its j-th observation, and that observation.
+
+    Args:
+      portfolio: n instances; m_i ≥ 2 wherever the instance is present.
+      j: position of the observation to take out, [n], `valid` there.
+
+    Returns:
+      The portfolio with m_i − 1 observations, and the labels, [n].
+    """
+    taken = jax.nn.one_hot(j, portfolio.valid.shape[-1], dtype=bool)
+    label = jnp.where(taken, portfolio.observations, 0.0).sum(-1)
+    valid = portfolio.valid & ~taken
+    rest = jnp.where(valid, portfolio.observations, 0.0)
+    return portfolio.replace(observations=rest, valid=valid), label
