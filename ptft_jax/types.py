@@ -1,9 +1,10 @@
 """The portfolio: n instances, each with a few observations and a known context."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
-from flax import struct
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 try:  # jax.enable_x64 is public from jax 0.8; Colab still ships 0.7.2
     from jax import enable_x64 as enable_x64
@@ -11,8 +12,7 @@ except ImportError:
     from jax.experimental import enable_x64 as enable_x64
 
 
-@struct.dataclass
-class Portfolio:
+class Portfolio(NamedTuple):
     """n decision instances observed together; a pytree, batched by `vmap`.
 
     Attributes:
@@ -35,7 +35,7 @@ class Portfolio:
         return self.valid.any(-1)
 
     @property
-    def count(self) -> Float[Array, "*batch n"]:
+    def num_observed(self) -> Float[Array, "*batch n"]:
         """Number of observations m_i of each instance."""
         return self.valid.sum(-1).astype(self.observations.dtype)
 
@@ -66,7 +66,9 @@ def portfolio(
     )
 
 
-def leave_one_out(portfolio: Portfolio, j: jax.Array) -> tuple[Portfolio, jax.Array]:
+def leave_one_out(
+    portfolio: Portfolio, j: Int[Array, "n"]
+) -> tuple[Portfolio, Float[Array, "n"]]:
     """Every instance without its j-th observation, and that observation.
 
     Args:
@@ -80,4 +82,4 @@ def leave_one_out(portfolio: Portfolio, j: jax.Array) -> tuple[Portfolio, jax.Ar
     label = jnp.where(taken, portfolio.observations, 0.0).sum(-1)
     valid = portfolio.valid & ~taken
     rest = jnp.where(valid, portfolio.observations, 0.0)
-    return portfolio.replace(observations=rest, valid=valid), label
+    return portfolio._replace(observations=rest, valid=valid), label
