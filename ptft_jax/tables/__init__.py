@@ -1,0 +1,1 @@
+"""Reading tables of demand: the parts behind `ptft_jax.data`."""

@@ -1,0 +1,115 @@
+"""Wide tables: rows are periods, columns are instances."""
+
+import numpy as np
+from jaxtyping import Int
+
+from ptft_jax.tables import cells, times
+from ptft_jax.tables.draft import Draft
+from ptft_jax.tables.grid import Grid
+from ptft_jax.tables.problems import Problems, quoted
+
+NAME = "wide"
+INDEX_NAMES = {
+    *("", "unnamed: 0", "t", "index", "date", "time", "datetime", "timestamp"),
+    *("period", "day", "week", "month", "quarter", "year"),
+}
+
+
+def read(grid: Grid, problems: Problems) -> Draft:
+    """Rows are periods, columns are instances.
+
+    The first column labels the periods, and is no instance, if its name is one of
+    `INDEX_NAMES` (in any case) or more than half of its cells look like dates.
+
+    Args:
+      grid: the file.
+      problems: collects what is wrong in its cells.
+
+    Returns:
+      The table, rows in time order where the labels tell it, else as in the file.
+    """
+    notes = list(grid.notes)
+    first = int(_has_index(grid))
+    count = len(grid.header) - first
+    if count == 0:
+        problems.add(
+            f"{grid.column_place(0)}: labels the rows, and no other column follows",
+            "Add a column for each instance.",
+        )
+        problems.check()
+    numbers = cells.numbers(grid, first, count, cells.DEMAND, problems)
+    if not first:
+        _explain_first_column(grid, numbers, problems, notes)
+    values, periods = numbers.values, None
+    if first:
+        notes.append(f"{grid.column_place(0)} labels the periods, it is no instance")
+        order, periods = _row_order(grid, problems, notes)
+        values = values[order]
+    return Draft(
+        instances=grid.header[first:],
+        values=np.ascontiguousarray(values),
+        num_reported=numbers.unreadable.sum(0),
+        price=None,
+        quantile=None,
+        periods=periods,
+        place=lambda i: grid.column_place(first + i),
+        notes=notes + numbers.notes("demand"),
+    )
+
+
+def _has_index(grid: Grid) -> bool:
+    by_name = grid.header[0].lower() in INDEX_NAMES
+    return by_name or times.looks_like_dates(grid.labels(0))
+
+
+def _explain_first_column(
+    grid: Grid, numbers: cells.Numbers, problems: Problems, notes: list[str]
+) -> None:
+    letters = grid.labels(0).str.contains(r"\p{L}").to_numpy()
+    if 2 * (numbers.unreadable[:, 0] & letters).sum() > len(grid.rows):
+        problems.add(
+            f"{grid.column_place(0)}: text instead of demand",
+            "If the first column labels the periods, name it 'date' or 't'; if rows "
+            "are instances, transpose the table or use the columns 'instance' and "
+            "'value'.",
+        )
+    steps = np.diff(numbers.values[:, 0])
+    if len(steps) > 1 and (steps == 1).all():
+        notes.append(
+            f"{grid.column_place(0)} counts up by 1 and is read as an instance; "
+            "name it 't' if it labels the periods"
+        )
+
+
+def _row_order(
+    grid: Grid, problems: Problems, notes: list[str]
+) -> tuple[Int[np.ndarray, "T"], list[str]]:
+    when = times.read(grid, 0, problems)
+    if when.kind != "text":
+        times.report_blank(grid, 0, problems, "Label every period, or delete the row.")
+    in_file = [when.labels[code] for code in when.codes]
+    order = np.arange(len(in_file))
+    _, first_of = np.unique(when.codes, return_index=True)
+    repeats = np.setdiff1d(order, first_of)
+    if when.kind == "date":
+        problems.add_many(
+            len(repeats),
+            (
+                f"{grid.place(int(row), 0)}: {quoted(in_file[row])} is already on row "
+                f"{grid.rows[first_of[when.codes[row]]]}"
+                for row in repeats
+            ),
+            "Keep one row a period.",
+        )
+    steps = np.diff(when.codes)
+    # A week number falls where the year ends, so numbers are only ever reversed.
+    if when.kind == "date" or (when.kind == "number" and (steps < 0).all()):
+        if (steps < 0).any():
+            order = np.argsort(when.codes, kind="stable")
+            notes.append(f"rows put in the order of {quoted(grid.header[0])}")
+    elif when.kind == "text" or (steps <= 0).any():
+        notes.append(
+            f"the order of {quoted(grid.header[0])} is not clear (neither increasing "
+            "numbers nor dates such as 2025-01-31): rows kept in file order"
+        )
+    return order, [in_file[row] for row in order]

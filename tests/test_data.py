@@ -1,0 +1,275 @@
+"""Reading demand: what is accepted, and that everything wrong is said at once."""
+
+import os
+import pathlib
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ptft_jax import data
+from ptft_jax.tables import parse_csv
+from ptft_jax.tables.problems import Problems
+
+SHARED = pathlib.Path(
+    os.environ.get("PTFT_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
+)
+NAN = np.nan
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text, **options):
+        path = tmp_path / "demand.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return data.read(path, **options)
+
+    return read_text
+
+
+def complaint(read, text, **options):
+    with pytest.raises(data.DataError) as caught:
+        read(text, **options)
+    return str(caught.value)
+
+
+def assert_table(table, instances, values):
+    assert table.instances == instances
+    np.testing.assert_array_equal(table.values, np.array(values, float))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b\n1,\n2,3\n,5\n",
+        "a,b\r\n1,\r\n2,3\r\n,5",
+        "a,b\r1,\r2,3\r,5\r",
+        "\ufeffa,b\n1,\n2,3\n,5\n",
+        "\n a , b \n\n 1 , \n2,3\n,5\n\n",
+        '"a","b"\n1,""\n2,"3"\n,5\n',
+        "a;b\n1;\n2;3\n;5\n",
+        "a\tb\n1\t\n2\t3\n\t5\n",
+        "a,b\n1,NA\n2,3\nnull,5\n",
+        "t,a,b\n0,1,\n1,2,3\n2,,5\n",
+        ",a,b\n0,1,\n1,2,3\n2,,5\n",
+        "sold on,a,b\n2025-01-01,1,\n2025-01-02,2,3\n2025-01-03,,5\n",
+        "Date,a,b\n2025-01-03,,5\n2025-01-01,1,\n2025-01-02,2,3\n",
+        "t,a,b\n3,,5\n2,2,3\n1,1,\n",
+        "instance,value\na,1\nb,NA\na,2\nb,3\na,\nb,5\n",
+        "VALUE,Time,Instance\n5,10,b\n1,2,a\n3,9,b\n2,9,a\n",
+        "instance,value,time\nb,5,2025-03\na,1,2025-01\nb,3,2025-02\na,2,2025-02\n",
+    ],
+)
+def test_one_table_in_many_spellings(read, text):
+    table = read(text)
+    if table.instances == ["b", "a"]:  # a long file orders by first appearance
+        table = table._replace(instances=["a", "b"], values=table.values[:, ::-1])
+    assert_table(table, ["a", "b"], [[1, NAN], [2, 3], [NAN, 5]])
+
+
+def test_everything_wrong_is_said_at_once(read):
+    message = complaint(
+        read,
+        "date,a,b,b,c,d,e,f\n"
+        '2025-01-01,x,-3,1,5,,inf,1\n2025-01-02,"1,5",2,2,5,,3,2\n'
+        "2025-01-02,3,2,4,5,7,4,#REF!\n2025-01-04,3,2\n\nTotal,9,9,9,5,,9,1e40\n",
+    )
+    for expected in [
+        "demand.csv: 11 problems",
+        "row 2, column 2 ('a'): 'x' is not a number",
+        "row 3, column 2 ('a'): '1,5' has a decimal comma",
+        "row 4, column 8 ('f'): '#REF!' is not a number",
+        "row 2, column 3 ('b'): '-3' is negative",
+        "row 2, column 7 ('e'): 'inf' is infinite",
+        "row 7, column 8 ('f'): '1e40' is larger than 1e+30",
+        "columns 3, 4: all are named 'b'",
+        "row 5: 3 cells where the header has 8",
+        "row 4, column 1 ('date'): '2025-01-02' is already on row 3",
+        "row 7, column 1 ('date'): 'Total' is not a time like the others",
+        "column 5 ('c'): constant, all 4 observations are 5",
+        "What to do:",
+        "drop_unusable",
+    ]:
+        assert expected in message
+    assert "column 6" not in message  # the ragged row may hold its 2nd observation
+
+
+def test_everything_wrong_in_a_long_file(read):
+    message = complaint(
+        read,
+        "instance,value,time,quantile,price\n"
+        "a,1,1,.9,2\na,2,1,.9,2\nb,3,1,95,2\nb,4,2,.8,\n,5,x,.5,3\n"
+        "c,1,1,.5,-1\nc,2,2,.6,1\nd,7,1,,1\nd,7,,,1\n",
+    )
+    for expected in [
+        "12 problems",
+        "row 6, column 1 ('instance'): it is blank",
+        "row 10, column 3 ('time'): it is blank",
+        "row 6, column 3 ('time'): 'x' is not a time like the others",
+        "row 3: instance 'a' at time '1' is already on row 2",
+        "row 4, column 4 ('quantile'): '95' is not strictly between 0 and 1",
+        "instance 'b' (from row 4): its quantile is 0.8 and also 95",
+        "instance 'c' (from row 7): its quantile is 0.5 and also 0.6",
+        "instance 'd' (from row 9): its quantile is blank",
+        "row 7, column 5 ('price'): '-1' is a negative price",
+        "row 5, column 5 ('price'): a value without a price",
+        "instance 'd' (from row 9): constant, all 2 observations are 7",
+        "instance '' (from row 6): 1 observation, at least 2 are needed",
+    ]:
+        assert expected in message
+
+
+def test_long_lists_are_cut_but_counted_and_no_kind_is_hidden(read):
+    rows = "".join(f"x{i},1\n" for i in range(60))
+    message = complaint(read, "a,b\n" + rows)
+    assert "62 problems" in message
+    assert message.count("is not a number") == 18
+    assert "column 1 ('a'): text instead of demand" in message
+    assert "column 2 ('b'): constant, all 60 observations are 1" in message
+    assert "and 42 more" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "the file is empty"),
+        (" \n\n", "the file is empty"),
+        ("a,b\n", "no rows below the header"),
+        ("date\n2025-01-01\n2025-01-02\n", "no other column follows"),
+        ("a,b\n1,\xe9\n".encode("latin-1"), "row 2: byte 0xe9 is not valid UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "not UTF-8"),
+        (b"PK\x03\x04rest", "Excel"),
+        (b"PAR1rest", "Parquet file is damaged"),
+        ('a,b\n1,"2\n3,4\n', "row 2: a quotation mark is not closed"),
+        ("a,,b\n1,2,3\n2,3,4\n", "column 2: it has no name"),
+        ("1.5,2\n2.5,3\n3.5,4\n", "the header holds numbers"),
+        ("a,b\n1,2\n2\n3,4,5\n4,3\n", "row 3: 1 cell where the header has 2"),
+        ("a;b\n1,5;2\n2;3\n3;4\n", "'1,5' has a decimal comma"),
+        ('a,b\n"1,234.5",2\n2,3\n3,4\n', "'1,234.5' has a decimal comma or a thousand"),
+        ("a,b\n0,1\n0,2\n", "column 1 ('a'): constant, all 2 observations are 0"),
+        ("a,b\n1,1\n,2\n", "column 1 ('a'): 1 observation, at least 2 are needed"),
+        ("instance,value\na,1\na,2\nb,3\n", "instance 'b' (from row 4): 1 observation"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(read, text, expected):
+    assert expected in complaint(read, text)
+
+
+def test_paths_that_are_no_file(tmp_path):
+    with pytest.raises(data.DataError, match="no such file"):
+        data.read(tmp_path / "nothing.csv")
+    with pytest.raises(data.DataError, match="is a directory"):
+        data.read(tmp_path)
+
+
+def test_notes_count_what_was_decided(read):
+    table = read("a;b\n1;NA\n\n2;3\nn/a;5\n;6\n")
+    assert table.notes == [
+        "wide form: 2 instances × 4 periods",
+        "cells are separated by ';'",
+        "1 blank line skipped",
+        "1 blank cell of demand read as missing",
+        "2 cells of demand read as missing (text such as NA)",
+    ]
+    table = read("instance,value,promotion\na,1,0\na,2,1\n")
+    assert "columns not used: 'promotion'" in table.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("day,a\n31/01/2025,1\n01/02/2025,2\n", "rows kept in file order"),
+        ("week,a\n51,1\n52,2\n1,3\n", "rows kept in file order"),
+        ("instance,value,time\na,1,Feb\na,2,Jan\n", "in which they first appear"),
+        ("row,a\n1,5\n2,6\n3,7\n", "counts up by 1 and is read as an instance"),
+    ],
+)
+def test_doubts_are_noted(read, text, note):
+    table = read(text)
+    np.testing.assert_array_equal(table.values[:, -1], np.sort(table.values[:, -1]))
+    assert any(note in line for line in table.notes)
+
+
+def test_filters_leave_out_and_say_so(read):
+    text = "a,b,c,d,e\n1,0,7,,1\n2,0,7,,2\n3,4,7,5,\n"
+    table = read(text, drop_unusable=True)
+    assert table.instances == ["a", "b", "e"]
+    assert "1 instance with fewer than 2 observations left out: 'd'" in table.notes
+    assert "1 instance with all observations equal left out: 'c'" in table.notes
+    table = read(text, complete_only=True, min_positive=2, drop_unusable=True)
+    assert table.instances == ["a"]
+    assert "2 instances with a missing period left out: 'd', 'e'" in table.notes
+    assert any("fewer than 2 positive" in note for note in table.notes)
+    assert "no instance is left" in complaint(read, text, min_positive=9)
+
+
+def test_parquet_reads_as_csv(tmp_path, read):
+    frame = pl.DataFrame({"a": [1.5, None, 3.0], "b": [1, 2, 3], "c": [NAN, 0.1, 0.2]})
+    frame.write_parquet(tmp_path / "demand.parquet")
+    table = data.read(tmp_path / "demand.parquet")
+    assert_table(table, ["a", "b", "c"], [[1.5, 1, NAN], [NAN, 2, 0.1], [3, 3, 0.2]])
+
+
+def test_portfolio_packs_observations_in_time_order(read):
+    table = read("t,a,b,c\n0,,4,1\n1,2,,2\n2,,5,3\n3,3,,\n")
+    portfolio = data.to_portfolio(table, 0.9)
+    np.testing.assert_array_equal(
+        portfolio.observations, [[2, 3, 0], [4, 5, 0], [1, 2, 3]]
+    )
+    np.testing.assert_array_equal(portfolio.num_observed, [2, 2, 3])
+    np.testing.assert_array_equal(portfolio.quantile, np.full(3, 0.9, np.float32))
+    for quantile in [None, 0.0, 1.0, 95.0]:
+        with pytest.raises(data.DataError):
+            data.to_portfolio(table, quantile)
+
+
+def test_portfolio_takes_quantile_and_last_price_of_the_file(read):
+    table = read(
+        "instance,time,value,price,quantile\n"
+        "a,1,5,1,.5\na,2,6,2,.5\na,3,,9,.5\nb,1,1,3,.75\nb,3,2,4,.75\n"
+    )
+    portfolio = data.to_portfolio(table)
+    np.testing.assert_array_equal(portfolio.price, [2.0, 4.0])
+    np.testing.assert_array_equal(portfolio.quantile, [0.5, 0.75])
+    with pytest.raises(data.DataError, match="two quantiles are given"):
+        data.to_portfolio(table, 0.9)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(*[st.none() | st.floats(0, 1e9)] * 3), min_size=1, max_size=6
+    ).filter(lambda rows: any(x is not None for row in rows for x in row))
+)
+def test_the_fast_and_the_careful_parser_agree(rows):
+    lines = [",".join("" if x is None else repr(x) for x in row) for row in rows]
+    fast, careful = (
+        parse_csv.parse("\n".join([header, *lines]), Problems(pathlib.Path("x")))
+        for header in ("a,b,c", '"a",b,c')
+    )
+    assert fast.header == careful.header
+    np.testing.assert_array_equal(fast.rows, careful.rows)
+    assert fast.cells.fill_null("").equals(careful.cells)
+    numbers = fast.cells.cast(pl.Float64).to_numpy().reshape(3, -1).T
+    np.testing.assert_array_equal(numbers, np.array(rows, float))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "shape"),
+    [
+        ("rossmann_daily_adjsales.csv", {}, (629, 1115)),
+        ("carparts.csv", {}, (51, 2674)),
+        ("carparts.csv", {"complete_only": True, "min_positive": 10}, (51, 1347)),
+    ],
+)
+def test_public_data(name, options, shape):
+    if not (SHARED / name).exists():
+        pytest.skip(f"{name} is not in {SHARED.name}; set PTFT_DATA to its directory")
+    table = data.read(SHARED / name, **options)
+    assert table.values.shape == shape
+    raw = pl.read_csv(SHARED / name, infer_schema_length=None)
+    expected = raw.select(table.instances).cast(pl.Float64).to_numpy()
+    np.testing.assert_array_equal(table.values, expected)
