@@ -172,7 +172,8 @@ def full_information(
       A minimiser of `expected_cost`, [n]; the smallest where there are several.
     """
     level = np.asarray(quantile, np.float64) * truth.length
-    # .55 · 100 is 55.00000000000001: rounding must not add one to the rank
-    rank = np.ceil(level * (1.0 - 1e-12)).astype(int)
+    # .55 · 100 is 55.00000000000001, and q may come from float32: rounding must not
+    # add one to the rank
+    rank = np.ceil(level * (1.0 - 4 * np.finfo(np.float32).eps)).astype(int)
     rank = np.clip(rank, 1, truth.length)
     return np.take_along_axis(truth.ordered, rank[:, None] - 1, axis=1)[:, 0]
