@@ -1,0 +1,271 @@
+"""Confidence bounds on the mean loss of a fixed policy.
+
+Every bound takes the losses of n independent instances in [0, 1], or a count, and δ. An
+upper bound is at least the mean with probability ≥ 1−δ, for every law of the losses and
+every n; the `_lower` twin is its mirror image 1 − U(1 − losses). The smallest of K of
+them is a bound at δ only if each was taken at δ/K. Observations of one instance are not
+independent: n counts instances, one loss each. Upper bounds on the mean lie in [0, 1]
+and decrease in δ, except that δ also steers the bets of `betting`.
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from theory import checks, kl, wealth
+
+
+def hoeffding(losses: checks.Numbers, delta: float) -> float:
+    """Hoeffding's upper bound.
+
+    μ̂ + √(ln(1/δ) / 2n).
+
+    Args:
+      losses: n ≥ 1 losses in [0, 1].
+      delta: failure probability δ in (0, 1).
+
+    Returns:
+      The bound, nondecreasing in every loss.
+
+    Raises:
+      ValueError: an argument is out of range; see `checks`.
+
+    Source: Hoeffding (1963), Theorem 1.
+    """
+    x = _checked(losses, delta)
+    return min(1.0, float(x.mean()) + math.sqrt(-math.log(delta) / (2 * len(x))))
+
+
+def hoeffding_lower(losses: checks.Numbers, delta: float) -> float:
+    """Lower twin of `hoeffding`."""
+    return 1.0 - hoeffding(1.0 - _checked(losses, delta), delta)
+
+
+def empirical_bernstein(losses: checks.Numbers, delta: float) -> float:
+    """Empirical Bernstein upper bound.
+
+    μ̂ + √(2V ln(2/δ) / n) + 7 ln(2/δ) / (3(n−1)), V the unbiased sample variance.
+
+    Args:
+      losses: n ≥ 1 losses in [0, 1]; one loss has no variance and gives 1.
+      delta: failure probability δ in (0, 1).
+
+    Returns:
+      The bound. Not monotone in the losses: a larger loss can lower the variance.
+
+    Raises:
+      ValueError: an argument is out of range; see `checks`.
+
+    Source: Maurer & Pontil (2009), Theorem 4.
+    """
+    x = _checked(losses, delta)
+    n = len(x)
+    if n == 1:
+        return 1.0
+    log_term = math.log(2.0 / delta)
+    spread = math.sqrt(2.0 * float(x.var(ddof=1)) * log_term / n)
+    return min(1.0, float(x.mean()) + spread + 7.0 * log_term / (3.0 * (n - 1)))
+
+
+def empirical_bernstein_lower(losses: checks.Numbers, delta: float) -> float:
+    """Lower twin of `empirical_bernstein`."""
+    return 1.0 - empirical_bernstein(1.0 - _checked(losses, delta), delta)
+
+
+def kl_chernoff(losses: checks.Numbers, delta: float) -> float:
+    """Chernoff's upper bound in relative-entropy form.
+
+    kl⁻¹(μ̂, ln(1/δ) / n).
+
+    Args:
+      losses: n ≥ 1 losses in [0, 1].
+      delta: failure probability δ in (0, 1).
+
+    Returns:
+      The bound, nondecreasing in every loss and at most `hoeffding`.
+
+    Raises:
+      ValueError: an argument is out of range; see `checks`.
+
+    Source: Hoeffding (1963), inequality (2.1).
+    """
+    x = _checked(losses, delta)
+    return kl.inverse_upper(float(x.mean()), -math.log(delta) / len(x))
+
+
+def kl_chernoff_lower(losses: checks.Numbers, delta: float) -> float:
+    """Lower twin of `kl_chernoff`."""
+    x = _checked(losses, delta)
+    return kl.inverse_lower(float(x.mean()), -math.log(delta) / len(x))
+
+
+def bentkus(losses: checks.Numbers, delta: float) -> float:
+    """Hoeffding–Bentkus upper bound.
+
+    sup{α : p(α) > δ} for
+    p(α) = min{exp(−n kl(min(μ̂, α)‖α)), e·P(Bin(n, α) ≤ ⌈nμ̂⌉)}.
+
+    Both members of the minimum decrease in α, so p is inverted exactly:
+    min{kl⁻¹(μ̂, ln(1/δ)/n), Clopper–Pearson(⌈nμ̂⌉, n, δ/e)}. Both bound the same tail
+    P(μ̂ ≤ t) at the same t, so their minimum needs no union bound.
+
+    Args:
+      losses: n ≥ 1 losses in [0, 1].
+      delta: failure probability δ in (0, 1).
+
+    Returns:
+      The bound, nondecreasing in every loss and at most `kl_chernoff`.
+
+    Raises:
+      ValueError: an argument is out of range; see `checks`.
+
+    Source: Bates et al. (2021), Proposition 1 and Theorem 3; Bentkus (2004).
+    """
+    x = _checked(losses, delta)
+    k = math.ceil(math.fsum(x))  # a sum that rounds up would cost a whole loss
+    return min(kl_chernoff(x, delta), clopper_pearson(k, len(x), delta / math.e))
+
+
+def bentkus_lower(losses: checks.Numbers, delta: float) -> float:
+    """Lower twin of `bentkus`."""
+    return 1.0 - bentkus(1.0 - _checked(losses, delta), delta)
+
+
+def betting(losses: checks.Numbers, delta: float) -> float:
+    """Betting upper bound, as a rule the tightest for losses that are not all 0 or 1.
+
+    inf{m : max_t W_t(m) ≥ 1/δ}, W a nonnegative supermartingale under means ≥ m; the
+    bets are in `wealth`. Ville's inequality gives P(max_t W_t(μ) ≥ 1/δ) ≤ δ, and W is
+    nondecreasing in m, so the means not rejected are exactly those below the bound.
+
+    Args:
+      losses: n ≥ 1 losses in [0, 1], bet on in the given order: the bound depends on
+        the order, which must not have been chosen by looking at the losses.
+      delta: failure probability δ in (0, 1).
+
+    Returns:
+      The bound. Not monotone in the losses: a larger loss changes the later bets.
+
+    Raises:
+      ValueError: an argument is out of range; see `checks`.
+
+    Source: Waudby-Smith & Ramdas (2024), Theorem 3 and §4.1, one-sided; the mixture of
+    two truncations is ours.
+    """
+    return float(wealth.upper(_checked(losses, delta)[None], delta)[0])
+
+
+def betting_lower(losses: checks.Numbers, delta: float) -> float:
+    """Lower twin of `betting`."""
+    return 1.0 - betting(1.0 - _checked(losses, delta), delta)
+
+
+def clopper_pearson(k: int | np.integer, n: int | np.integer, delta: float) -> float:
+    """Exact binomial upper bound.
+
+    inf{p : P(Bin(n, p) ≤ k) ≤ δ} = Beta⁻¹(1−δ; k+1, n−k), and 1 at k = n.
+
+    Args:
+      k: number of losses equal to 1 among n losses in {0, 1}, 0 ≤ k ≤ n.
+      n: number of instances, n ≥ 1.
+      delta: failure probability δ in (0, 1).
+
+    Returns:
+      The bound, increasing in k, decreasing in n; miscoverage reaches δ.
+
+    Raises:
+      ValueError: an argument is out of range; see `checks`.
+
+    Source: Clopper & Pearson (1934).
+    """
+    _check_counts(k, n, delta)
+    return 1.0 if k == n else float(special.betainccinv(k + 1.0, n - k, delta))
+
+
+def clopper_pearson_lower(
+    k: int | np.integer, n: int | np.integer, delta: float
+) -> float:
+    """Lower twin of `clopper_pearson`, 0 at k = 0."""
+    _check_counts(k, n, delta)
+    return 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1.0, delta))
+
+
+def floor(risk: float, n: int | np.integer, delta: float) -> float:
+    """What no upper bound valid for every law on [0, 1] can be below.
+
+    1 − (1−r) δ^(1/n).
+
+    Move a share ε of a law with mean r to a loss of 1: its mean is 1 − (1−r)(1−ε), and
+    with probability (1−ε)ⁿ no sampled loss was moved. With (1−ε)ⁿ > δ the bound must
+    reach that mean on samples of the law itself, so it cannot be surely lower.
+    Single samples may fall below; a sample without spread may not.
+
+    Args:
+      risk: true mean r in [0, 1].
+      n: number of instances, n ≥ 1.
+      delta: failure probability δ in (0, 1).
+
+    Returns:
+      The floor: increasing in r, decreasing in n and δ, about r + (1−r) ln(1/δ)/n.
+
+    Raises:
+      ValueError: an argument is out of range; see `checks`.
+    """
+    r = float(checks.within("risk", risk, 0.0, 1.0))
+    checks.count("n", n)
+    checks.confidence(delta)
+    return r - (1.0 - r) * math.expm1(math.log(delta) / n)
+
+
+def paired_gain(
+    losses_new: checks.Numbers,
+    losses_old: checks.Numbers,
+    delta: float,
+    loss_range: float,
+) -> float:
+    """Lower bound on the mean of old − new over instances scored by both policies.
+
+    2b·L − b, L = betting_lower((old − new + b) / 2b, δ).
+
+    Args:
+      losses_new: n ≥ 1 losses of the policy that may be adopted.
+      losses_old: losses of the policy in use, on the same instances in the same order.
+      delta: failure probability δ in (0, 1).
+      loss_range: b > 0 with |old − new| ≤ b surely, in the unit of the losses.
+
+    Returns:
+      The certified gain, in [−b, b]; below 0 it only limits the harm.
+
+    Raises:
+      ValueError: the lengths differ, b is not positive and finite, or a difference is
+        NaN or outside [−b, b].
+
+    Source: `betting` on the rescaled differences.
+    """
+    new, old = (
+        checks.sample(name, losses, -math.inf, math.inf)
+        for name, losses in (("losses_new", losses_new), ("losses_old", losses_old))
+    )
+    if len(new) != len(old):
+        raise ValueError(f"{len(new)} losses_new, {len(old)} losses_old")
+    if not 0.0 < loss_range < math.inf:
+        raise ValueError(f"loss_range = {loss_range} is not positive and finite")
+    gains = checks.sample("losses_old - losses_new", old - new, -loss_range, loss_range)
+    lower = betting_lower((gains + loss_range) / (2.0 * loss_range), delta)
+    return loss_range * (2.0 * lower - 1.0)
+
+
+def _checked(losses: checks.Numbers, delta: float) -> Float[np.ndarray, "n"]:
+    """The losses in float64, once they and δ are in range."""
+    checks.confidence(delta)
+    return checks.sample("losses", losses)
+
+
+def _check_counts(k: int | np.integer, n: int | np.integer, delta: float) -> None:
+    """Refuses counts that are not 0 ≤ k ≤ n, n ≥ 1, and δ outside (0, 1)."""
+    checks.count("n", n)
+    if not 0 <= k <= n:
+        raise ValueError(f"k = {k} is not in [0, {n}]")
+    checks.confidence(delta)

@@ -1,0 +1,90 @@
+"""What every statement assumes of its arguments, refused by name and value."""
+
+from collections.abc import Sequence
+
+import jax.typing
+import numpy as np
+from jaxtyping import Float
+
+# What `np.asarray` takes here: a number, an array, or sequences of them.
+Numbers = jax.typing.ArrayLike | Sequence
+
+
+def within(
+    name: str, values: Numbers, low: float, high: float
+) -> Float[np.ndarray, "*s"]:
+    """The values in float64, all of them in [low, high].
+
+    Args:
+      name: what to call the values in a complaint.
+      values: a number or an array of numbers.
+      low: smallest allowed value.
+      high: largest allowed value.
+
+    Returns:
+      A float64 array of the same shape.
+
+    Raises:
+      ValueError: a value is NaN or outside; the first one is named.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    outside = np.argwhere(~((x >= low) & (x <= high)))
+    if len(outside):
+        where = tuple(int(i) for i in outside[0])
+        index = f"[{', '.join(map(str, where))}]" if where else ""
+        raise ValueError(
+            f"{name}{index} = {float(x[where])} is not in [{low:g}, {high:g}]"
+        )
+    return x
+
+
+def sample(
+    name: str, values: Numbers, low: float = 0.0, high: float = 1.0
+) -> Float[np.ndarray, "n"]:
+    """One number per instance, n ≥ 1 of them, all in [low, high].
+
+    Args:
+      name: what to call the values in a complaint.
+      values: n numbers.
+      low: smallest allowed value.
+      high: largest allowed value.
+
+    Returns:
+      A float64 array of length n.
+
+    Raises:
+      ValueError: n = 0, more than one axis, or a value that is NaN or outside.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1:
+        raise ValueError(f"{name} has shape {x.shape}, expected (n,)")
+    count("n", len(x))
+    return within(name, x, low, high)
+
+
+def confidence(delta: float) -> None:
+    """Refuses a failure probability δ outside (0, 1), NaN included.
+
+    Args:
+      delta: δ.
+
+    Raises:
+      ValueError: δ is not in (0, 1).
+    """
+    if not 0.0 < delta < 1.0:
+        raise ValueError(f"delta = {delta} is not in (0, 1)")
+
+
+def count(name: str, value: int | np.integer, least: int = 1) -> None:
+    """Refuses a count below its least value.
+
+    Args:
+      name: what to call it in a complaint.
+      value: the count.
+      least: smallest allowed value.
+
+    Raises:
+      ValueError: the count is too small.
+    """
+    if value < least:
+        raise ValueError(f"{name} = {value}, expected at least {least}")
