@@ -149,6 +149,7 @@ def test_long_lists_are_cut_but_counted_and_no_kind_is_hidden(read):
         ("a,b\n1,2\n2\n3,4,5\n4,3\n", "row 3: 1 cell where the header has 2"),
         ("a;b\n1,5;2\n2;3\n3;4\n", "'1,5' has a decimal comma"),
         ('a,b\n"1,234.5",2\n2,3\n3,4\n', "'1,234.5' has a decimal comma or a thousand"),
+        ("a\ninf\ninf\n3\n", "row 3, column 1 ('a'): 'inf' is infinite"),
         ("a,b\n0,1\n0,2\n", "column 1 ('a'): constant, all 2 observations are 0"),
         ("a,b\n1,1\n,2\n", "column 1 ('a'): 1 observation, at least 2 are needed"),
         ("instance,value\na,1\na,2\nb,3\n", "instance 'b' (from row 4): 1 observation"),

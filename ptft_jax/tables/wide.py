@@ -73,8 +73,8 @@ def _explain_first_column(
             "are instances, transpose the table or use the columns 'instance' and "
             "'value'.",
         )
-    steps = np.diff(numbers.values[:, 0])
-    if len(steps) > 1 and (steps == 1).all():
+    column = numbers.values[:, 0]
+    if len(column) > 2 and np.array_equal(column[1:], column[:-1] + 1):
         notes.append(
             f"{grid.column_place(0)} counts up by 1 and is read as an instance; "
             "name it 't' if it labels the periods"
