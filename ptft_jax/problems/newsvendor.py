@@ -5,8 +5,8 @@ from jaxtyping import Array, Float
 
 
 def cost(
-    x: Float[Array, "*s"], demand: Float[Array, "*s"], quantile: Float[Array, "*s"]
-) -> Float[Array, "*s"]:
+    x: Float[Array, "*#s"], demand: Float[Array, "*#s"], quantile: Float[Array, "*#s"]
+) -> Float[Array, "*#s"]:
     """Pinball cost c(x, ξ) = q(ξ−x)⁺ + (1−q)(x−ξ)⁺.
 
     Args:

@@ -1,0 +1,113 @@
+"""Weights and training states in safetensors files, never pickle."""
+
+import json
+import os
+import pathlib
+from dataclasses import asdict
+from importlib import resources
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from ptft_jax.model import Network
+
+SHIPPED = "newsvendor"
+
+
+def save(path: str | os.PathLike, tree: Any, metadata: dict[str, Any]) -> None:
+    """Writes a pytree of arrays; a reader sees the old file or the whole new one.
+
+    Args:
+      path: of the file; its folder is made.
+      tree: any pytree of arrays.
+      metadata: JSON-serialisable, kept in the file's header.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    arrays = {jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves}
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    header = {"ptft": json.dumps(metadata, sort_keys=True)}
+    save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, partial, header)
+    os.replace(partial, path)
+
+
+def load(path: str | os.PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
+    """Reads a pytree written by `save`.
+
+    Args:
+      path: of the file.
+      like: a tree of the same structure and shapes (arrays or ShapeDtypeStructs).
+
+    Returns:
+      The tree and the metadata.
+
+    Raises:
+      ValueError: if a leaf is missing, left over or of another shape.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    with safe_open(path, framework="numpy") as file:
+        metadata = json.loads((file.metadata() or {}).get("ptft", "{}"))
+        wanted = {jax.tree_util.keystr(key): leaf for key, leaf in leaves}
+        if set(wanted) != set(file.keys()):
+            odd = sorted(set(wanted) ^ set(file.keys()))
+            raise ValueError(f"{path} holds another network; {len(odd)} names differ: {odd[:3]}")
+        arrays = [file.get_tensor(name) for name in wanted]
+    for name, array, leaf in zip(wanted, arrays, wanted.values(), strict=True):
+        if array.shape != leaf.shape:
+            raise ValueError(f"{path}: {name} is {array.shape}, {leaf.shape} expected")
+    return jax.tree_util.tree_unflatten(structure, arrays), metadata
+
+
+def save_network(path: str | os.PathLike, network: Network, params: Any, **info: Any) -> None:
+    """Writes a network: its shape in the header, its parameters as tensors.
+
+    Args:
+      path: of the file.
+      network: the Transformer.
+      params: its parameters.
+      **info: what made it (seed, steps, versions, …), JSON-serialisable.
+    """
+    fields = {k: v for k, v in asdict(network).items() if k not in ("parent", "name")}
+    save(path, params, {"network": fields, "info": info})
+
+
+def load_network(path: str | os.PathLike) -> tuple[Network, Any, dict[str, Any]]:
+    """Reads a network written by `save_network`.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      The Transformer, its parameters, and what made it.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if the file holds something else.
+    """
+    from ptft_jax import pretrain
+
+    with safe_open(path, framework="numpy") as file:
+        metadata = json.loads((file.metadata() or {}).get("ptft", "{}"))
+    if "network" not in metadata:
+        raise ValueError(f"{path} has no ptft network in its header")
+    network = Network(**metadata["network"])
+    like = jax.eval_shape(lambda key: pretrain.init_params(network, key), jax.random.key(0))
+    params, _ = load(path, like)
+    return network, params, metadata["info"]
+
+
+def load_shipped(name: str = SHIPPED) -> tuple[Network, Any, dict[str, Any]]:
+    """The pretrained network that comes with the package.
+
+    Args:
+      name: of the weights; `newsvendor`.
+
+    Returns:
+      The Transformer, its parameters, and what made it.
+    """
+    with resources.as_file(resources.files("ptft_jax") / "weights" / f"{name}.safetensors") as p:
+        return load_network(p)

@@ -1,0 +1,178 @@
+"""The Transformer: attends within an instance by pooling, across instances by latents.
+
+Cost is linear in n: instances attend to a fixed number of latent portfolio tokens, which
+attend to the instances. Permuting instances permutes decisions; permuting an instance's
+observations changes nothing.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.scipy.special import ndtri
+from jaxtyping import Array, Float
+
+from ptft_jax import features
+from ptft_jax.types import Portfolio
+
+
+class Context(NamedTuple):
+    """What instances attend to: all the network keeps of a portfolio."""
+
+    stats: features.Statistics
+    latents: tuple[Float[Array, "l d"], ...]  # one set a block
+
+
+class Decision(NamedTuple):
+    """A decision and what a linear head may add to it: x = base + scale·⟨u, h⟩."""
+
+    base: Float[Array, "n"]
+    scale: Float[Array, "n"]
+    hidden: Float[Array, "n d"]  # ‖h‖₂ = √d exactly
+
+
+def rms_norm(x: Float[Array, "*s d"]) -> Float[Array, "*s d"]:
+    """x·√d/‖x‖₂, without gain: the norm of the result is √d.
+
+    Args:
+      x: vectors of length d.
+
+    Returns:
+      Vectors of length d.
+    """
+    return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-12)
+
+
+class Attend(nn.Module):
+    """Multi-head softmax attention between n instances and a few latents, residual."""
+
+    heads: int
+
+    @nn.compact
+    def __call__(self, queries, keys, valid=None):
+        D, H = queries.shape[-1], self.heads
+        project = lambda name: nn.Dense(D, use_bias=False, name=name)
+        normed = nn.LayerNorm(use_bias=False, name="query_norm")(queries)
+        keys = nn.LayerNorm(use_bias=False, name="key_norm")(keys)
+        q, k, v = (project(c)(x) for c, x in zip("qkv", (normed, keys, keys), strict=True))
+        # Heads as rows that are zero outside their slice of d: one plain product with
+        # the latents' H·L rows runs several times faster than H small ones.
+        slices = jnp.repeat(jnp.eye(H, dtype=q.dtype), D // H, axis=1)
+        spread = lambda x: (slices[:, None] * x).reshape(-1, D)
+        scale = jnp.sqrt(D / H)
+        if valid is None:
+            scores = (q @ spread(k).T / scale).reshape(-1, H, k.shape[0])
+            mixed = nn.softmax(scores).reshape(q.shape[0], -1) @ spread(v)
+        else:
+            scores = jnp.where(valid, spread(q) @ k.T / scale, -1e30)
+            rows = (nn.softmax(scores) @ v).reshape(H, -1, D)
+            mixed = (slices[:, None] * rows).sum(0)
+        return queries + project("out")(mixed)
+
+
+class Feedforward(nn.Module):
+    """Pre-norm two-layer perceptron, residual."""
+
+    @nn.compact
+    def __call__(self, x):
+        y = nn.LayerNorm(use_bias=False)(x)
+        y = nn.Dense(2 * x.shape[-1])(y)
+        return x + nn.Dense(x.shape[-1])(nn.gelu(y))
+
+
+class Network(nn.Module):
+    """Portfolio → decisions.
+
+    Attributes:
+      width: d, of tokens and of the last features.
+      observation_width: of the set encoder.
+      num_latents: portfolio tokens L.
+      num_blocks: rounds of attention across instances.
+      heads: attention heads.
+    """
+
+    width: int = 64
+    observation_width: int = 32
+    num_latents: int = 16
+    num_blocks: int = 2
+    heads: int = 4
+
+    def setup(self):
+        D, E = self.width, self.observation_width
+        self.observe = nn.Dense(E)
+        self.embed = nn.Dense(D)
+        self.embed_portfolio = nn.Dense(D)
+        self.seeds = self.param(
+            "seeds", nn.initializers.normal(1.0), (self.num_latents, D)
+        )
+        self.collect = [Attend(self.heads) for _ in range(self.num_blocks)]
+        self.reflect = [Feedforward() for _ in range(self.num_blocks)]
+        self.consult = [Attend(self.heads) for _ in range(self.num_blocks)]
+        self.think = [Feedforward() for _ in range(self.num_blocks)]
+        self.read = nn.Dense(2 * D)
+        self.read_quantile = nn.Dense(2 * D, use_bias=False)
+        self.last = nn.Dense(D)
+        self.shift = nn.Dense(1, kernel_init=nn.initializers.normal(0.01))
+        self.stretch = nn.Dense(1, kernel_init=nn.initializers.normal(0.01))
+
+    def encode(self, portfolio: Portfolio, stats: features.Statistics):
+        """One token an instance, from its own observations and the statistics."""
+        inputs = features.features(portfolio, stats)
+        seen = jnp.where(
+            portfolio.valid[..., None], self.observe(inputs.observation), 0.0
+        )
+        pooled = seen.sum(1) / jnp.maximum(portfolio.num_observed, 1.0)[:, None]
+        tokens = self.embed(jnp.concatenate([pooled, inputs.instance], axis=-1))
+        return inputs, tokens + self.embed_portfolio(features.portfolio_features(stats))
+
+    def __call__(
+        self,
+        portfolio: Portfolio,
+        quantile: Float[Array, "n"] | None = None,
+        context: Context | None = None,
+    ) -> Decision:
+        """Decisions for a portfolio.
+
+        Args:
+          portfolio: n instances.
+          quantile: critical ratios, [n]; the portfolio's own where None.
+          context: what to attend to; the portfolio itself where None.
+
+        Returns:
+          Base decisions x⁰ ≥ 0, their scale, and features for a linear head.
+        """
+        return self.decide(
+            *self.tokens(portfolio, context)[:2],
+            portfolio.quantile if quantile is None else quantile,
+        )
+
+    def tokens(self, portfolio: Portfolio, context: Context | None = None):
+        """Instances after attention, and the context they attended to."""
+        stats = features.statistics(portfolio) if context is None else context.stats
+        inputs, x = self.encode(portfolio, stats)
+        latents, kept = (
+            self.seeds + self.embed_portfolio(features.portfolio_features(stats)),
+            [],
+        )
+        for block in range(self.num_blocks):
+            if context is None:
+                latents = self.collect[block](latents, x, portfolio.present)
+                latents = self.reflect[block](latents)
+            else:
+                latents = context.latents[block]
+            kept.append(latents)
+            x = self.think[block](self.consult[block](x, latents))
+        return inputs, x, Context(stats, tuple(kept))
+
+    def decide(self, inputs: features.Features, x, quantile) -> Decision:
+        """The decision link: the network corrects mean + z_q·sd, in units of the mean."""
+        z = ndtri(quantile)
+        levels = jnp.stack([z / 2.0, z**2 / 4.0, quantile, jnp.exp(-(z**2) / 2.0)], -1)
+        y = nn.gelu(self.read(x) + self.read_quantile(levels))
+        h = rms_norm(self.last(y))
+        noise = 0.5 * inputs.noise + 0.2
+        t = self.shift(h)[:, 0] + z * noise * jnp.exp(self.stretch(h)[:, 0])
+        # log(1 + (e−1)eᵗ) is 1 at t = 0, positive, and t + log(e−1) for large t.
+        base = inputs.scale * nn.softplus(t + jnp.log(jnp.e - 1.0))
+        return Decision(base, inputs.scale, h)

@@ -1,0 +1,167 @@
+"""Pretraining on fresh synthetic portfolios, every step."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Key
+
+from ptft_jax import checkpoint, losses, train
+from ptft_jax.model import Network
+from ptft_jax.worlds import broad
+
+SampleExample = Callable[..., broad.Example]
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Static configuration: every field costs a compile.
+
+    Attributes:
+      num_steps: optimizer steps.
+      shapes: (portfolios, instances, observations) of the batches, taken in turn by chunks.
+      chunk: steps of one shape in one scan.
+      num_quantiles: critical ratios asked of every instance.
+      num_future: future demands that stand for a law in the loss.
+      learning_rate: peak of a warm-up and cosine schedule.
+      weight_decay: of AdamW.
+      average_decay: of the moving average of the parameters.
+    """
+
+    num_steps: int = 20_000
+    shapes: tuple[tuple[int, int, int], ...] = (
+        (32, 64, 8),
+        (32, 64, 32),
+        (8, 256, 12),
+        (2, 1024, 20),
+    )
+    chunk: int = 20
+    num_quantiles: int = 3
+    num_future: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    average_decay: float = 0.998
+
+
+def make_optimizer(config: PretrainConfig) -> optax.GradientTransformation:
+    """AdamW with warm-up, cosine decay and clipping by global norm.
+
+    Args:
+      config: its steps, learning rate and weight decay are used.
+
+    Returns:
+      An optax optimizer.
+    """
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, config.learning_rate, min(500, config.num_steps // 10), config.num_steps
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adamw(schedule, b2=0.99, weight_decay=config.weight_decay),
+    )
+
+
+def make_loss(
+    network: Network,
+    config: PretrainConfig,
+    shape: tuple[int, int, int],
+    sample_example: SampleExample = broad.sample_example,
+) -> train.LossFn:
+    """Returns `loss(params, key)`: the mean over a batch of fresh portfolios.
+
+    Args:
+      network: the Transformer.
+      config: its numbers of quantiles and future demands are used.
+      shape: (portfolios, instances, observations) of the batch.
+      sample_example: `(key, n, m, num_quantiles, num_future) -> Example`; the world.
+
+    Returns:
+      A pure function; the key decides everything in the batch.
+    """
+    num_portfolios, n, m = shape
+
+    def loss(params: Any, key: Key[Array, ""]):
+        def one(key):
+            example = sample_example(key, n, m, config.num_quantiles, config.num_future)
+            return losses.pretraining_loss(params, network, example)
+
+        return jax.vmap(one)(jax.random.split(key, num_portfolios)).mean()
+
+    return loss
+
+
+def init_params(network: Network, key: Key[Array, ""]) -> Any:
+    """Parameters before any training.
+
+    Args:
+      network: the Transformer.
+      key: typed PRNG key.
+
+    Returns:
+      A parameter tree.
+    """
+    example = broad.sample_example(key, 4, 4, 1, 1)
+    return network.init(key, example.portfolio)
+
+
+def run(
+    network: Network,
+    config: PretrainConfig,
+    key: Key[Array, ""],
+    *,
+    sample_example: SampleExample = broad.sample_example,
+    path: str | os.PathLike | None = None,
+    save_every: int = 1000,
+    report: Callable[[int, float], None] = lambda step, loss: None,
+) -> tuple[Any, list[float]]:
+    """Pretrains a network; the same key gives the same weights, interrupted or not.
+
+    Args:
+      network: the Transformer.
+      config: static configuration.
+      key: typed PRNG key.
+      sample_example: the world.
+      path: of a checkpoint to go on from and to keep, or None.
+      save_every: steps between checkpoints.
+      report: called after each chunk with the steps done and the chunk's mean loss.
+
+    Returns:
+      The averaged parameters and the mean loss of each chunk of this call.
+
+    Raises:
+      FloatingPointError: if the loss stops being finite; the checkpoint is kept.
+      ValueError: if the checkpoint at `path` is of another configuration.
+    """
+    init_key, step_key = jax.random.split(key)
+    optimizer = make_optimizer(config)
+    state = train.init(init_params(network, init_key), optimizer)
+    fingerprint = repr((network, config))
+    if path is not None and pathlib.Path(path).exists():
+        state, made_by = checkpoint.load(path, state)
+        if made_by["config"] != fingerprint:
+            raise ValueError(f"{path} is a checkpoint of another configuration; remove it")
+
+    @functools.cache
+    def program(shape):
+        loss = make_loss(network, config, shape, sample_example)
+        return jax.jit(train.make_steps(loss, optimizer, config.average_decay), donate_argnums=0)
+
+    trace = []
+    for start in range(int(state.step), config.num_steps, config.chunk):
+        shape = config.shapes[start // config.chunk % len(config.shapes)]
+        steps = jnp.arange(start, min(start + config.chunk, config.num_steps))
+        state, values = program(shape)(state, jax.vmap(lambda i: jax.random.fold_in(step_key, i))(steps))
+        trace.append(float(values.mean()))
+        if not jnp.isfinite(trace[-1]):
+            raise FloatingPointError(f"the loss is {trace[-1]} at step {start}")
+        done = start + len(steps)
+        if path is not None and (done % save_every == 0 or done == config.num_steps):
+            checkpoint.save(path, state, {"config": fingerprint})
+        report(done, trace[-1])
+    return state.average, trace
