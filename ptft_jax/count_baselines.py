@@ -94,7 +94,7 @@ def _mixture_quantile(
         log_mass += size * jnp.log(size / (size + rate)) - special.gammaln(k + 1.0)
         log_mass += k * jnp.log(rate / (size + rate))
         cdf = cdf + posterior @ jnp.exp(log_mass)
-        return k + 1.0, cdf, x + (cdf < quantile)
+        return k + 1.0, cdf, x + (cdf < quantile).astype(x.dtype)
 
     zero = jnp.zeros_like(quantile)
     go_on = lambda state: (state[1] < quantile).any() & (state[0] < limit)
@@ -133,11 +133,11 @@ def npmle_negbin(portfolio: Portfolio) -> Float[Array, "n"]:
     )
     rate, size = jnp.repeat(rate, len(size)), jnp.tile(size, NUM_RATES)
     log_likelihood = jnp.tile(rising.T, (1, NUM_RATES))
-    log_likelihood += total[:, None] * jnp.log(rate / (size + rate))
-    log_likelihood += m[:, None] * (size * jnp.log(size / (size + rate)))
+    log_likelihood += jnp.outer(total, jnp.log(rate / (size + rate)))
+    log_likelihood += jnp.outer(m, size * jnp.log(size / (size + rate)))
     likelihood = jnp.exp(log_likelihood - log_likelihood.max(1, keepdims=True))
     weights = _mixture_weights(likelihood, portfolio.present.astype(low.dtype))
-    posterior = likelihood * weights
+    posterior = likelihood * weights[None]
     posterior = posterior / posterior.sum(1, keepdims=True)
     x = _mixture_quantile(portfolio.quantile, posterior, rate, size)
     return jnp.where(portfolio.present, x, 0.0)

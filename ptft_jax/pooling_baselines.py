@@ -108,7 +108,8 @@ def shrunken_saa(portfolio: Portfolio, rescale: bool = True) -> Float[Array, "n"
         return _mixture_quantile(own, anchor)
 
     l = jnp.arange(own.shape[1] + 1, dtype=own.dtype)[None]
-    rest = jnp.where(l[0, :-2] < l[0, :-1, None], own[:, None, :-1], own[:, None, 1:])
+    before = (l[:, :-2] < l[0, :-1, None])[None]
+    rest = jnp.where(before, own[:, None, :-1], own[:, None, 1:])
 
     def loo_cost(inverse_strength):
         level = q + (q * (m - 1.0) - l[:, :-1]) * inverse_strength
