@@ -9,20 +9,29 @@ from jaxtyping import Array, Bool, Float
 from ptft_jax.types import Portfolio
 
 
+MAX_INSTANCES = 512.0  # the network is told of at most this many
+DEFAULT_NOISE = 0.5  # relative noise assumed where no instance has two observations
+PRIOR_COUNTS = (0.5, 200.0)  # observations that the portfolio's noise may count for
+
+
 class Statistics(NamedTuple):
     """Portfolio-wide summaries; all means over present instances."""
 
     num_instances: Float[Array, ""]  # n
     center: Float[Array, ""]  # geometric mean of the positive instance means
     unit: Float[Array, ""]  # smallest difference of two observations of an instance
+    noise: Float[Array, ""]  # pooled relative standard deviation
+    prior_count: Float[Array, ""]  # observations it counts for, by empirical Bayes
+    spread: Float[Array, ""]  # sd of log level across instances, noise taken out
     moments: Float[Array, "f"]  # means and sds of unit-free instance summaries
 
 
 class Features(NamedTuple):
-    """Inputs of the network, and the scale its decisions are multiplied by."""
+    """Inputs of the network, and what its decision link starts from."""
 
-    scale: Float[Array, "n"]
-    noise: Float[Array, "n"]  # plug-in relative standard deviation
+    scale: Float[Array, "n"]  # observed mean
+    noise: Float[Array, "n"]  # relative standard deviation, shrunk to the portfolio's
+    shrinkage: Float[Array, "n"]  # empirical-Bayes move of the level, in units of noise
     observation: Float[Array, "n m g"]
     instance: Float[Array, "n f"]
 
@@ -70,39 +79,75 @@ def _scale(portfolio, center):
     return jnp.where(mean > 0, mean, center / (count + 1.0))
 
 
-def _summaries(portfolio, scale, unit):
-    """Unit-free summaries of each instance from its own observations, [n, f]."""
-    valid, count = portfolio.valid, portfolio.num_observed
+class _Own(NamedTuple):
+    """Unit-free summaries of each instance from its own observations."""
+
+    ratio: Float[Array, "n m"]
+    level: Float[Array, "n"]
+    sd: Float[Array, "n"]
+
+
+def _own(portfolio, scale, center):
     ratio = portfolio.observations / jnp.maximum(scale, 1e-30)[:, None]
-    mean = _masked_mean(ratio, valid, -1)
-    deviation = jnp.where(valid, ratio - mean[:, None], 0.0)
-    spare = jnp.maximum(count - 1.0, 1.0)
-    sd = jnp.sqrt((deviation**2).sum(-1) / spare)
-    log_ratio = jnp.log(ratio + 0.1)
-    log_mean = _masked_mean(log_ratio, valid, -1)
-    log_deviation = jnp.where(valid, log_ratio - log_mean[:, None], 0.0)
-    log_sd = jnp.sqrt((log_deviation**2).sum(-1) / spare)
-    third = jnp.cbrt((deviation**3).sum(-1) / jnp.maximum(count, 1.0))
-    log_unit = jnp.log(scale / unit).clip(-3.0, 5.0)
-    top = jnp.where(valid, ratio, 0.0).max(-1)
-    low = jnp.where(valid, ratio, jnp.inf).min(-1)
-    low = jnp.where(jnp.isfinite(low), low, 0.0)
-    zeros = _masked_mean((portfolio.observations <= 0).astype(ratio.dtype), valid, -1)
-    middle = _masked_mean(jnp.abs(deviation), valid, -1)
-    return ratio, jnp.stack(
-        [
-            jnp.log(sd + 0.02),
-            sd.clip(0.0, 6.0),
-            log_sd,
-            third.clip(-6.0, 6.0),
-            jnp.log(top + 0.1),
-            jnp.log(low + 0.1),
-            zeros,
-            log_unit / 3.0,
-            middle,
-        ],
-        axis=-1,
-    )
+    deviation = jnp.where(portfolio.valid, ratio - 1.0, 0.0)
+    spare = jnp.maximum(portfolio.num_observed - 1.0, 1.0)
+    sd = jnp.sqrt((deviation**2).sum(-1) / spare).clip(0.0, 4.0)
+    level = jnp.log(jnp.maximum(scale, 1e-30) / jnp.maximum(center, 1e-30))
+    return _Own(ratio, level.clip(-6.0, 6.0), sd)
+
+
+def _trigamma(x):
+    y = x + 1.0
+    return 1.0 / x**2 + 1.0 / y + 1.0 / (2.0 * y**2) + 1.0 / (6.0 * y**3)
+
+
+def _prior_count(portfolio, own):
+    """d₀ of a scaled inverse χ² prior of the variances, by moments (Smyth, 2004)."""
+    spare = portfolio.num_observed - 1.0
+    used = spare >= 1.0
+    log_variance = jnp.log(own.sd**2 + 1e-5)
+    average = _masked_mean(log_variance, used)
+    observed = _masked_mean((log_variance - average) ** 2, used)
+    expected = _masked_mean(_trigamma(jnp.maximum(spare, 1.0) / 2.0), used)
+    excess = jnp.maximum(observed - expected, 1e-3)
+    # Solves 1/x + 1/(2x²) = excess, which is ψ′(x) = excess to second order.
+    half = (1.0 + jnp.sqrt(1.0 + 2.0 * excess)) / (2.0 * excess)
+    return (2.0 * half).clip(*PRIOR_COUNTS)
+
+
+def _shrunk_noise(portfolio, own, stats):
+    spare = jnp.maximum(portfolio.num_observed - 1.0, 0.0)
+    prior = stats.prior_count
+    return jnp.sqrt((spare * own.sd**2 + prior * stats.noise**2) / (spare + prior))
+
+
+def _summaries(portfolio, own, stats):
+    """What the network is told of each instance, in units of noise."""
+    valid, count = portfolio.valid, portfolio.num_observed
+    noise = _shrunk_noise(portfolio, own, stats)
+    residual = jnp.where(valid, (own.ratio - 1.0) / noise[:, None], 0.0).clip(-8.0, 8.0)
+    per_count = 1.0 / jnp.maximum(count, 1.0)
+    zeros = _masked_mean((portfolio.observations <= 0).astype(noise.dtype), valid, -1)
+    log_unit = own.level + jnp.log(jnp.maximum(stats.center, 1e-30) / stats.unit)
+    variance = noise**2 * per_count
+    pull = variance / (variance + stats.spread**2)
+    shrinkage = (-pull * own.level / noise).clip(-3.0, 3.0)
+    rows = [
+        jnp.log(noise),
+        jnp.log((own.sd + 0.02) / (stats.noise + 0.02)).clip(-3.0, 3.0),
+        jnp.cbrt((residual**3).sum(-1) * per_count),
+        jnp.abs(residual).sum(-1) * per_count,
+        residual.max(-1) / 2.0,
+        residual.min(-1) / 2.0,
+        zeros,
+        log_unit.clip(-3.0, 5.0) / 3.0,
+        own.level,
+        pull,
+        shrinkage,
+        jnp.sqrt(per_count),
+        jnp.log(jnp.maximum(count, 1.0)) / 3.0,
+    ]
+    return noise, shrinkage, residual, jnp.stack(rows, axis=-1)
 
 
 def statistics(portfolio: Portfolio) -> Statistics:
@@ -120,15 +165,22 @@ def statistics(portfolio: Portfolio) -> Statistics:
     center = jnp.exp(_masked_mean(log_mean, present & (mean > 0)))
     unit = smallest_gap(portfolio.observations, portfolio.valid)
     unit = jnp.where(jnp.isfinite(unit), unit, center)
-    scale = _scale(portfolio, center)
-    _, rows = _summaries(portfolio, scale, unit)
-    level = jnp.log(jnp.maximum(scale, 1e-30) / center).clip(-6.0, 6.0)
-    rows = jnp.concatenate([rows[:, :4], rows[:, 6:8], level[:, None]], axis=-1)
+    own = _own(portfolio, _scale(portfolio, center), center)
+    spare = jnp.maximum(count - 1.0, 0.0)
+    pooled = jnp.sqrt((spare * own.sd**2).sum() / jnp.maximum(spare.sum(), 1.0) + 1e-4)
+    noise = jnp.where(spare.sum() > 0, pooled, DEFAULT_NOISE)
+    average = _masked_mean(own.level, present)
+    total = _masked_mean((own.level - average) ** 2, present)
+    within = _masked_mean(noise**2 / jnp.maximum(count, 1.0), present)
+    spread = jnp.sqrt(jnp.maximum(total - within, 0.02 * total + 1e-4))
+    prior_count = _prior_count(portfolio, own)
+    num = present.sum() * 1.0
+    stats = Statistics(num, center, unit, noise, prior_count, spread, jnp.zeros(0))
+    *_, rows = _summaries(portfolio, own, stats)
     weight = present[:, None]
-    average = _masked_mean(rows, weight, 0)
-    spread = jnp.sqrt(_masked_mean((rows - average) ** 2, weight, 0))
-    moments = jnp.concatenate([average[:6], spread[:4], spread[6:]])
-    return Statistics(present.sum().astype(mean.dtype), center, unit, moments)
+    means = _masked_mean(rows, weight, 0)
+    spreads = jnp.sqrt(_masked_mean((rows - means) ** 2, weight, 0) + 1e-8)
+    return stats._replace(moments=jnp.concatenate([means, spreads]))
 
 
 def features(portfolio: Portfolio, stats: Statistics) -> Features:
@@ -142,32 +194,23 @@ def features(portfolio: Portfolio, stats: Statistics) -> Features:
       Features; scaling all observations of both portfolios scales `scale` alone.
     """
     scale = _scale(portfolio, stats.center)
-    count = portfolio.num_observed
-    ratio, rows = _summaries(portfolio, scale, stats.unit)
-    level = jnp.log(jnp.maximum(scale, 1e-30) / stats.center).clip(-6.0, 6.0)
+    own = _own(portfolio, scale, stats.center)
+    noise, shrinkage, residual, instance = _summaries(portfolio, own, stats)
     units = jnp.log1p(portfolio.observations / stats.unit).clip(0.0, 5.0)
+    log_ratio = jnp.log(own.ratio + 0.1).clip(-3.0, 4.0)
     observation = jnp.stack(
         [
-            ratio.clip(0.0, 20.0) / (1.0 + ratio.clip(0.0, 20.0)) * 2.0 - 1.0,
-            jnp.log(ratio + 0.1),
-            jnp.sqrt(ratio.clip(0.0, 40.0)),
-            (portfolio.observations <= 0).astype(ratio.dtype),
+            residual / 2.0,
+            jnp.tanh(residual),
+            log_ratio,
+            jnp.sqrt(own.ratio.clip(0.0, 30.0)),
+            (portfolio.observations <= 0).astype(scale.dtype),
             units / 3.0,
-            jnp.log(ratio + 0.1) + 0.5 * level[:, None],
+            log_ratio + 0.5 * own.level[:, None],
         ],
         axis=-1,
     )
-    instance = jnp.concatenate(
-        [
-            rows,
-            level[:, None],
-            (level**2)[:, None] / 4.0,
-            jax.lax.rsqrt(count)[:, None].clip(0.0, 1.0),
-            jnp.log(jnp.maximum(count, 1.0))[:, None] / 3.0,
-        ],
-        axis=-1,
-    )
-    return Features(scale, rows[:, 1], observation, instance)
+    return Features(scale, noise, shrinkage, observation, instance)
 
 
 def portfolio_features(stats: Statistics) -> Float[Array, "f"]:
@@ -177,8 +220,8 @@ def portfolio_features(stats: Statistics) -> Float[Array, "f"]:
       stats: summaries of the context portfolio.
 
     Returns:
-      The moments, log n and n^{-1/2}.
+      The moments and logs of noise, its prior count, spread and n, and n^{-1/2}.
     """
-    n = jnp.maximum(stats.num_instances, 1.0)
-    size = jnp.stack([jnp.log(n) / 6.0, jax.lax.rsqrt(n)])
-    return jnp.concatenate([stats.moments, size])
+    n = stats.num_instances.clip(1.0, MAX_INSTANCES)
+    logs = jnp.log(jnp.stack([stats.noise, stats.prior_count, stats.spread, n])) / 3.0
+    return jnp.concatenate([stats.moments, logs, jax.lax.rsqrt(n)[None]])

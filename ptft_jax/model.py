@@ -166,13 +166,18 @@ class Network(nn.Module):
         return inputs, x, Context(stats, tuple(kept))
 
     def decide(self, inputs: features.Features, x, quantile) -> Decision:
-        """The decision link: the network corrects mean + z_q·sd, in units of the mean."""
+        """The decision link: the network corrects an empirical-Bayes plug-in rule.
+
+        x⁰ = s·log(1 + (e−1)eᵗ), t = σ(b + a + z_q·eᶜ): s is the observed mean, σ the
+        relative noise and b the move of the level that empirical Bayes makes; the
+        network adds a and c. The link is 1 at t = 0, positive, and linear for large t.
+        """
         z = ndtri(quantile)
         levels = jnp.stack([z / 2.0, z**2 / 4.0, quantile, jnp.exp(-(z**2) / 2.0)], -1)
         y = nn.gelu(self.read(x) + self.read_quantile(levels))
         h = rms_norm(self.last(y))
-        noise = 0.5 * inputs.noise + 0.2
-        t = self.shift(h)[:, 0] + z * noise * jnp.exp(self.stretch(h)[:, 0])
-        # log(1 + (e−1)eᵗ) is 1 at t = 0, positive, and t + log(e−1) for large t.
+        t = inputs.noise * (
+            inputs.shrinkage + self.shift(h)[:, 0] + z * jnp.exp(self.stretch(h)[:, 0])
+        )
         base = inputs.scale * nn.softplus(t + jnp.log(jnp.e - 1.0))
         return Decision(base, inputs.scale, h)

@@ -36,10 +36,10 @@ class PretrainConfig:
 
     num_steps: int = 20_000
     shapes: tuple[tuple[int, int, int], ...] = (
-        (32, 64, 8),
-        (32, 64, 32),
+        (64, 32, 8),
+        (32, 64, 16),
+        (16, 128, 32),
         (8, 256, 12),
-        (2, 1024, 20),
     )
     chunk: int = 20
     num_quantiles: int = 3

@@ -21,7 +21,7 @@ class Example(NamedTuple):
 def sample_valid(
     key: Key[Array, ""], num_instances: int, num_observations: int
 ) -> Bool[Array, "n m"]:
-    """Which observations exist: m log-uniform, in one portfolio of four ragged.
+    """Which observations exist: m log-uniform, in one portfolio of five ragged.
 
     Args:
       key: typed PRNG key.
@@ -29,16 +29,18 @@ def sample_valid(
       num_observations: the largest m.
 
     Returns:
-      Mask, [n, m]; in one portfolio of three only some of the instances are present.
+      Mask, [n, m]; in one portfolio of five only some of the instances are present.
     """
     m_key, ragged_key, row_key, n_key, cut_key = jax.random.split(key, 5)
-    log_m = jax.random.uniform(m_key, (), maxval=jnp.log(num_observations + 1.0))
+    log_m = jax.random.uniform(
+        m_key, (), minval=jnp.log(1.8), maxval=jnp.log(num_observations + 1.0)
+    )
     most = jnp.exp(log_m)
-    is_ragged = jax.random.bernoulli(ragged_key, 0.25)
+    is_ragged = jax.random.bernoulli(ragged_key, 0.2)
     lowest = jnp.where(is_ragged, 0.3, 1.0)
     share = jax.random.uniform(row_key, (num_instances, 1), minval=lowest, maxval=1.0)
     m = jnp.maximum(jnp.floor(most * share), 1.0)
-    is_cut = jax.random.bernoulli(cut_key, 0.33)
+    is_cut = jax.random.bernoulli(cut_key, 0.2)
     log_n = jax.random.uniform(
         n_key, (), minval=jnp.log(3.0), maxval=jnp.log(num_instances)
     )

@@ -1,0 +1,1 @@
+"""The shipped pretrained networks and the script that made them."""

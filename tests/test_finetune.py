@@ -1,0 +1,95 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ptft_jax import finetune, model, pretrain, risk, types
+from ptft_jax.problems import newsvendor
+
+NETWORK = model.Network(width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2)
+CONFIG = finetune.FinetuneConfig(num_folds=3, num_rows=3, checkpoints=(5, 30))
+fit = finetune.make_fit(NETWORK, CONFIG)
+decide = jax.jit(risk.decide, static_argnums=0)
+
+
+@pytest.fixture(scope="module")
+def params():
+    return pretrain.init_params(NETWORK, jax.random.key(0))
+
+
+def demands(n, m, seed=0):
+    rng = np.random.default_rng(seed)
+    level = rng.lognormal(0.0, 0.3, (n, 1))
+    # Two thirds of the days sell nothing much, which no normal rule foresees.
+    data = level * rng.choice([0.2, 0.25, 3.0], (n, m)) * rng.lognormal(0, 0.1, (n, m))
+    return jnp.asarray(data, jnp.float32)
+
+
+def test_fine_tuning_wins_where_there_is_much_to_learn(params):
+    data = types.portfolio(demands(300, 8), 0.5)
+    found = fit(params, data, jax.random.key(1))
+    assert found.chosen.name != "none"
+    future = demands(300, 400, seed=0)[:, 8:]
+    cost = lambda policy: newsvendor.cost(
+        decide(NETWORK, policy, data)[:, None], future, data.quantile[:, None]
+    ).mean()
+    assert cost(found.policy) < 0.97 * cost(risk.single(NETWORK, params))
+
+
+def test_the_chosen_candidate_has_the_best_cautious_gain(params):
+    found = fit(params, types.portfolio(demands(40, 5), 0.5), jax.random.key(1))
+    score = lambda c: c.gain - CONFIG.caution * c.gain_se
+    assert score(found.chosen) == max(map(score, found.candidates))
+    assert score(found.chosen) >= 0
+    assert {c.name for c in found.candidates} == {"none", *finetune.CLASSES}
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (30, 1)])
+def test_nothing_changes_without_anything_to_learn_from(params, shape):
+    data = types.portfolio(demands(*shape), 0.9)
+    found = fit(params, data, jax.random.key(1))
+    assert found.chosen.name == "none"
+    before = decide(NETWORK, risk.single(NETWORK, params), data)
+    chex.assert_trees_all_equal(decide(NETWORK, found.policy, data), before)
+
+
+def test_same_key_same_policy(params):
+    data = types.portfolio(demands(40, 5), 0.5)
+    first, second = (fit(params, data, jax.random.key(1)) for _ in range(2))
+    chex.assert_trees_all_equal(first.policy, second.policy)
+
+
+def test_folds_differ_in_size_by_at_most_one():
+    sizes = np.bincount(finetune.fold_of(jax.random.key(0), 11, 4))
+    assert sorted(sizes) == [2, 3, 3, 3]
+
+
+def test_adapter_is_a_few_hundred_parameters():
+    network = model.Network()
+    params = jax.eval_shape(lambda key: pretrain.init_params(network, key), jax.random.key(0))
+    mask = jax.tree_util.tree_map_with_path(finetune.is_adapter, params)
+    sizes = jax.tree.map(lambda leaf, used: leaf.size * used, params, mask)
+    assert 100 < sum(jax.tree.leaves(sizes)) < 3000
+
+
+def test_left_out_positions_are_observations_and_do_not_repeat():
+    valid = jnp.asarray(np.random.default_rng(0).uniform(size=(50, 7)) < 0.6)
+    position, counts = risk.left_out(jax.random.key(0), valid, 7)
+    for i in range(50):
+        used = np.asarray(position[:, i])[np.asarray(counts[:, i])]
+        assert len(set(used)) == len(used) == (valid[i].sum() if valid[i].sum() > 1 else 0)
+        assert np.asarray(valid)[i, used].all()
+
+
+def test_left_out_costs_are_those_of_decisions_that_have_not_seen_the_label(params):
+    data = types.portfolio(demands(10, 4), 0.7)
+    position, counts = risk.left_out(jax.random.key(0), data.valid, 4)
+    rows = risk.leave_one_out_rows(NETWORK, params, data, position, counts)
+    costs = risk.instance_costs(rows, jnp.zeros(16), data.quantile)
+    by_hand = np.zeros(10)
+    for j in position:
+        rest, label = types.leave_one_out(data, j)
+        x = decide(NETWORK, risk.single(NETWORK, params), rest)
+        by_hand += np.asarray(newsvendor.cost(x, label, data.quantile)) / 4
+    np.testing.assert_allclose(costs, by_hand, rtol=1e-4)

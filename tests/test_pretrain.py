@@ -1,0 +1,102 @@
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ptft_jax import checkpoint, losses, model, pretrain
+from ptft_jax.worlds import broad
+
+NETWORK = model.Network(width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2)
+CONFIG = pretrain.PretrainConfig(num_steps=6, shapes=((4, 8, 4), (2, 16, 3)), chunk=2)
+KEY = jax.random.key(3)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return pretrain.run(NETWORK, CONFIG, KEY)
+
+
+def test_same_key_gives_the_same_weights(uninterrupted):
+    again, losses_again = pretrain.run(NETWORK, CONFIG, KEY)
+    chex.assert_trees_all_equal(again, uninterrupted[0])
+    assert losses_again == uninterrupted[1]
+
+
+def test_going_on_after_an_interruption_gives_the_same_weights(uninterrupted, tmp_path):
+    class Killed(Exception):
+        pass
+
+    def kill(step, loss):
+        if step == 4:
+            raise Killed
+
+    path = tmp_path / "state.safetensors"
+    options = {"path": path, "save_every": 2}
+    with pytest.raises(Killed):
+        pretrain.run(NETWORK, CONFIG, KEY, report=kill, **options)
+    params, trace = pretrain.run(NETWORK, CONFIG, KEY, **options)
+    assert len(trace) == 1
+    chex.assert_trees_all_equal(params, uninterrupted[0])
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
+    path = tmp_path / "state.safetensors"
+    pretrain.run(NETWORK, CONFIG, KEY, path=path)
+    other = pretrain.PretrainConfig(num_steps=8, shapes=CONFIG.shapes, chunk=2)
+    with pytest.raises(ValueError, match="another configuration"):
+        pretrain.run(NETWORK, other, KEY, path=path)
+
+
+def test_a_diverging_loss_is_an_error_that_names_the_step():
+    def broken(*args):
+        example = broad.sample_example(*args)
+        return example._replace(future=example.future * jnp.nan)
+
+    with pytest.raises(FloatingPointError, match="at step 0"):
+        pretrain.run(NETWORK, CONFIG, KEY, sample_example=broken)
+
+
+def test_weights_survive_the_file(uninterrupted, tmp_path):
+    path = tmp_path / "net.safetensors"
+    checkpoint.save_network(path, NETWORK, uninterrupted[0], seed=3)
+    network, params, info = checkpoint.load_network(path)
+    assert network == NETWORK
+    assert info == {"seed": 3}
+    chex.assert_trees_all_equal(params, uninterrupted[0])
+
+
+def test_a_file_of_another_network_is_refused(uninterrupted, tmp_path):
+    path = tmp_path / "net.safetensors"
+    checkpoint.save(path, {"a": np.zeros(2)}, {})
+    with pytest.raises(ValueError, match="no ptft network"):
+        checkpoint.load_network(path)
+    with pytest.raises(ValueError, match="holds another network"):
+        checkpoint.load(path, uninterrupted[0])
+
+
+def test_the_loss_is_invariant_to_the_unit_of_demand():
+    params = pretrain.init_params(NETWORK, KEY)
+    example = broad.sample_example(jax.random.key(1), 16, 6, 3, 8)
+    scaled = example._replace(
+        portfolio=example.portfolio._replace(
+            observations=example.portfolio.observations * 50.0
+        ),
+        future=example.future * 50.0,
+    )
+    loss = jax.jit(losses.pretraining_loss, static_argnums=1)
+    np.testing.assert_allclose(
+        loss(params, NETWORK, scaled), loss(params, NETWORK, example), rtol=1e-3
+    )
+
+
+def test_training_gains_on_fresh_portfolios():
+    config = pretrain.PretrainConfig(
+        num_steps=150, shapes=((16, 16, 6),), chunk=50, average_decay=0.9
+    )
+    params, _ = pretrain.run(NETWORK, config, KEY)
+    loss = jax.jit(pretrain.make_loss(NETWORK, config, (64, 32, 6)))
+    fresh = jax.random.split(jax.random.key(99), 3)
+    before = [loss(pretrain.init_params(NETWORK, KEY), key) for key in fresh]
+    after = [loss(params, key) for key in fresh]
+    assert np.mean(after) < np.mean(before) - 0.02
