@@ -94,6 +94,35 @@ def _left_out_saa(portfolio, position):
     )
 
 
+def left_out(
+    network: Network,
+    policies: dict[str, Policy],
+    portfolio: Portfolio,
+    context: Portfolio,
+    key: Key[Array, ""],
+) -> tuple[Int[Array, "r n"], Bool[Array, "r n"], dict[str, Float[np.ndarray, "r n"]]]:
+    """Decisions of several policies, and of SAA, that lack the same observations.
+
+    Args:
+      network: the Transformer.
+      policies: by name.
+      portfolio: n instances.
+      context: the portfolio that is attended to.
+      key: typed PRNG key; it chooses what is left out, in at most `MAX_ROWS` rows.
+
+    Returns:
+      What is left out in each row, whether the row counts, and the decisions by name.
+    """
+    rows = min(portfolio.valid.shape[1], MAX_ROWS)
+    position, counts = risk.left_out(key, portfolio.valid, rows)
+    decisions = {
+        name: left_out_decisions(network, policy, portfolio, context, position)
+        for name, policy in policies.items()
+    }
+    decisions["saa"] = np.asarray(_left_out_saa(portfolio, position))
+    return position, counts, decisions
+
+
 def instance_costs(
     portfolio: Portfolio,
     decisions: Float[np.ndarray, "r n"],
@@ -170,14 +199,7 @@ def cross_fit(
 
 
 def _costs(network, policies, portfolio, context, key):
-    """Left-out costs of the policies and of SAA, for padded instances too."""
-    rows = min(portfolio.valid.shape[1], MAX_ROWS)
-    position, counts = risk.left_out(key, portfolio.valid, rows)
-    decisions = {
-        name: left_out_decisions(network, policy, portfolio, context, position)
-        for name, policy in policies.items()
-    }
-    decisions["saa"] = np.asarray(_left_out_saa(portfolio, position))
+    position, counts, decisions = left_out(network, policies, portfolio, context, key)
     return {
         name: instance_costs(portfolio, x, position, counts)
         for name, x in decisions.items()

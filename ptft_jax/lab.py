@@ -1,0 +1,150 @@
+"""The laboratory of a run: what all cells share, and all methods side by side."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+
+from ptft_jax import baselines, finetune, pretrain, risk, shapes
+from ptft_jax.finetune import FinetuneConfig, Finetuned
+from ptft_jax.model import Network
+from ptft_jax.sources import Cell, Draw, Source
+from ptft_jax.streams import cell_key
+
+METHODS = (
+    "pretrained",
+    "finetuned",
+    "scratch",
+    *baselines.COUNTS,
+    "bayes",
+    "hierarchical_bayes",
+    "full_information",
+)
+Report = Callable[[str], None]
+
+# below this level of demand, instances share their support points, not shapes
+LOW_COUNT = 10.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is computed in a cell.
+
+    Attributes:
+      finetune: of the fine-tuned policy and of the policies of both folds.
+      scratch: of the same network without pretraining.
+      redraws: of the population for the true risk of certified policies.
+    """
+
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    scratch: FinetuneConfig = field(
+        default_factory=lambda: FinetuneConfig(
+            classes=("full",), checkpoints=(80, 160, 320, 640), full_rate=3e-3
+        )
+    )
+    redraws: int = 2
+
+
+QUICK = Effort(
+    finetune=FinetuneConfig(
+        classes=("head", "adapter"), num_folds=2, checkpoints=(40, 160)
+    ),
+    scratch=FinetuneConfig(
+        classes=("full",), num_folds=2, checkpoints=(300,), full_rate=3e-3
+    ),
+    redraws=1,
+)
+EFFORTS = {"quick": QUICK, "full": Effort()}
+
+
+class Lab(NamedTuple):
+    """All that the cells of one run have in common."""
+
+    source: Source
+    network: Network
+    params: Any
+    effort: Effort
+    delta: float
+    fit: finetune.Fit
+    fit_scratch: finetune.Fit
+
+
+def open_lab(
+    source: Source, network: Network, params: Any, effort: Effort, delta: float
+) -> Lab:
+    """Prepares a run; programs compiled for one cell serve the others.
+
+    Args:
+      source: of portfolios.
+      network: the Transformer.
+      params: pretrained.
+      effort: how much is computed.
+      delta: failure probability of each bound.
+
+    Returns:
+      What `run_cell` needs.
+    """
+    fits = [finetune.make_fit(network, c) for c in (effort.finetune, effort.scratch)]
+    return Lab(source, network, params, effort, delta, *fits)
+
+
+_decide = jax.jit(risk.decide, static_argnums=0)
+
+
+def _baselines(drawn: Draw) -> dict[str, Callable]:
+    table = dict(baselines.NEWSVENDOR)
+    if drawn.is_whole:
+        table |= {k: f for k, f in baselines.COUNTS.items() if k not in table}
+    if drawn.is_whole and drawn.level < LOW_COUNT:
+        table |= baselines.COUNTS
+    return table
+
+
+def decisions(
+    lab: Lab, cell: Cell, drawn: Draw, report: Report
+) -> Iterator[tuple[str, Float64[np.ndarray, "n"], float, Finetuned | None]]:
+    """Every method's decisions for the cell's portfolio, one method at a time.
+
+    Args:
+      lab: what the cells have in common.
+      cell: the cell.
+      drawn: its portfolio.
+      report: called with what is done next.
+
+    Yields:
+      The method, its decisions, the seconds it took (with compilation, the first time
+      of a shape), and how it was chosen if it was trained.
+    """
+    padded = shapes.pad(drawn.portfolio)
+    key = lambda stream: cell_key(cell.seed, stream, cell.n)
+
+    def pretrained():
+        return risk.single(lab.network, lab.params), None
+
+    def finetuned():
+        found = lab.fit(lab.params, padded, key("finetune"))
+        return found.policy, found
+
+    def scratch():
+        start = pretrain.init_params(lab.network, key("scratch init"))
+        found = lab.fit_scratch(start, padded, key("scratch"))
+        return found.policy, found
+
+    for method in (pretrained, finetuned, scratch):
+        report(method.__name__)
+        start = time.perf_counter()
+        policy, found = method()
+        x = np.asarray(_decide(lab.network, policy, padded), np.float64)[: cell.n]
+        yield method.__name__, x, time.perf_counter() - start, found
+    report("baselines")
+    for name, baseline in _baselines(drawn).items():
+        start = time.perf_counter()
+        x = np.asarray(baseline(padded), np.float64)[: cell.n]
+        yield name, x, time.perf_counter() - start, None
+    for name, x in drawn.references.items():
+        yield name, np.asarray(x, np.float64), 0.0, None
+    yield "full_information", np.asarray(drawn.full_information, np.float64), 0.0, None

@@ -1,0 +1,130 @@
+"""Records of cells → the tables of a run, in one order whatever the order of the work."""
+
+import csv
+import io
+import json
+import os
+import pathlib
+from typing import Any
+
+from ptft_jax import store
+
+RISKS = (
+    "world",
+    "protocol",
+    "n",
+    "observations",
+    "quantile",
+    "seed",
+    "method",
+    "cost",
+    "cost_full",
+    "excess",
+    "wall_s",
+)
+BOUNDS = (
+    "world",
+    "n",
+    "observations",
+    "quantile",
+    "seed",
+    "bound",
+    "tier",
+    "term",
+    "value",
+    "risk",
+    "delta",
+    "holds",
+)
+Row = dict[str, Any]
+CELL_FIELDS = ("protocol", "n", "observations", "quantile", "seed")
+
+
+def rows_of(records: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
+    """All rows of both tables, sorted by cell and then as each cell lists them.
+
+    Args:
+      records: of cells.
+
+    Returns:
+      Rows of `risks.csv` and of `bounds.csv`; each also has the id of its cell.
+    """
+    order = lambda r: (r["world"], *(r["cell"][name] for name in CELL_FIELDS))
+    risks: list[Row] = []
+    bounds: list[Row] = []
+    for record in sorted(records, key=order):
+        common = {"world": record["world"], "cell": record["id"], **record["cell"]}
+        risks += [{**common, **row} for row in record["risks"]]
+        bounds += [{**common, **row} for row in record["bounds"]]
+    return risks, bounds
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def to_csv(rows: list[Row], columns: tuple[str, ...]) -> str:
+    """The rows as CSV: full precision, `true`/`false`, `\\n` line ends.
+
+    Args:
+      rows: with at least the columns.
+      columns: to write, in this order.
+
+    Returns:
+      The text of the file.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_text(row[name]) for name in columns] for row in rows)
+    return out.getvalue()
+
+
+def to_parquet(risks: list[Row], bounds: list[Row]) -> bytes:
+    """Both tables in one long table; `row` names the row of the CSV file.
+
+    Args:
+      risks: rows of `risks.csv`.
+      bounds: rows of `bounds.csv`.
+
+    Returns:
+      The bytes of a Parquet file.
+    """
+    import polars as pl
+
+    frames = []
+    for table, rows, columns in (("risks", risks, RISKS), ("bounds", bounds, BOUNDS)):
+        kept = [
+            {"row": f"{table}:{i}", "table": table, "cell": row["cell"]}
+            | {name: row[name] for name in columns}
+            for i, row in enumerate(rows, start=1)
+        ]
+        frames.append(pl.DataFrame(kept, infer_schema_length=None))
+    buffer = io.BytesIO()
+    pl.concat(frames, how="diagonal_relaxed").write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def write(
+    folder: str | os.PathLike, records: list[dict[str, Any]], manifest: dict[str, Any]
+) -> tuple[list[Row], list[Row]]:
+    """Writes `risks.csv`, `bounds.csv`, `records.parquet` and `manifest.json`.
+
+    Args:
+      folder: of the run.
+      records: of all cells asked for that are finished.
+      manifest: how they were made.
+
+    Returns:
+      The rows of both tables.
+    """
+    folder = pathlib.Path(folder)
+    risks, bounds = rows_of(records)
+    store.write_text(folder / "risks.csv", to_csv(risks, RISKS))
+    store.write_text(folder / "bounds.csv", to_csv(bounds, BOUNDS))
+    store.write_text(folder / "records.parquet", to_parquet(risks, bounds))
+    text = json.dumps(manifest, indent=1, sort_keys=True)
+    store.write_text(folder / "manifest.json", text + "\n")
+    return risks, bounds

@@ -1,0 +1,127 @@
+"""Finished cells as files: one JSON record each, whole or not there at all."""
+
+import hashlib
+import json
+import os
+import pathlib
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+SCHEMA = 1  # raised whenever a bound's constant or an estimator changes
+CELLS = "cells"
+Config = dict[str, Any]
+
+
+class Found(NamedTuple):
+    """What a folder holds of a run.
+
+    Attributes:
+      records: of the cells asked for, by id.
+      complaints: one sentence for each file that cannot be used.
+      foreign: number of records of other runs, which are left alone.
+    """
+
+    records: dict[str, dict[str, Any]]
+    complaints: list[str]
+    foreign: int
+
+
+def cell_id(config: Config) -> str:
+    """Content hash of all that decides a cell's result.
+
+    Args:
+      config: JSON-serialisable; the schema version is added to it.
+
+    Returns:
+      16 hexadecimal digits, the same for any order of the fields.
+    """
+    whole = {"schema": SCHEMA, **config}
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_text(path: str | os.PathLike, content: str | bytes) -> None:
+    """Writes a file atomically: a reader sees the old one or the whole new one.
+
+    Args:
+      path: of the file; its folder is made.
+      content: text in UTF-8, or bytes.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        data = content.encode() if isinstance(content, str) else content
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save(folder: str | os.PathLike, config: Config, record: dict[str, Any]) -> None:
+    """Keeps the record of a finished cell.
+
+    Args:
+      folder: of the run.
+      config: all that decides the result.
+      record: the result, JSON-serialisable.
+    """
+    name = cell_id(config)
+    whole = {
+        "schema": SCHEMA,
+        "id": name,
+        "config": config,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **record,
+    }
+    path = pathlib.Path(folder) / CELLS / f"{name}.json"
+    write_text(path, json.dumps(whole, indent=1, sort_keys=True))
+
+
+def find(folder: str | os.PathLike, configs: list[Config]) -> Found:
+    """Reads the finished cells of a run, and says what else lies there.
+
+    Args:
+      folder: of the run; it need not exist.
+      configs: of the cells asked for.
+
+    Returns:
+      The records, the complaints about unusable files, the count of foreign records.
+    """
+    wanted = {cell_id(config): config for config in configs}
+    records: dict[str, dict[str, Any]] = {}
+    complaints, foreign = [], 0
+    for path in sorted((pathlib.Path(folder) / CELLS).glob("*")):
+        if path.name.startswith(".") and path.name.endswith(".partial"):
+            continue
+        try:
+            record = _read(path)
+        except ValueError as error:
+            complaints.append(f"{path}: {error}; it is not used")
+            continue
+        if path.stem not in wanted:
+            foreign += 1
+        elif record["config"] != wanted[path.stem]:
+            complaints.append(f"{path}: its contents are of another cell; not used")
+        else:
+            records[path.stem] = record
+    return Found(records, complaints, foreign)
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    if path.suffix != ".json":
+        raise ValueError("no record of a cell")
+    try:
+        record = json.loads(path.read_bytes())
+    except ValueError:
+        raise ValueError("damaged, no valid JSON") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from None
+    needed = {"schema", "id", "config", "risks", "bounds"}
+    if not isinstance(record, dict) or not needed <= set(record):
+        raise ValueError("no record of a cell")
+    if record["schema"] != SCHEMA:
+        raise ValueError(f"of schema {record['schema']}, this version writes {SCHEMA}")
+    if record["id"] != path.stem or cell_id(record["config"]) != path.stem:
+        raise ValueError("its name does not fit its contents")
+    return record

@@ -1,0 +1,157 @@
+"""One cell of the main experiment: every method's risk, and every bound beside it."""
+
+import time
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from ptft_jax import certify, crossfit, shapes
+from ptft_jax.certify import Certified
+from ptft_jax.lab import Lab, Report, decisions
+from ptft_jax.sources import Cell, Draw
+from ptft_jax.streams import cell_key
+from ptft_jax.types import Portfolio
+
+
+def risks(
+    lab: Lab, cell: Cell, drawn: Draw, report: Report
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The exact risk of every method on the cell's portfolio.
+
+    Args:
+      lab: what the cells have in common.
+      cell: the cell.
+      drawn: its portfolio and truth.
+      report: called with what is done next.
+
+    Returns:
+      One row a method (mean cost of an instance, that of full information, and
+      excess = Σ cost/Σ cost_full − 1), and how the trained methods were chosen.
+    """
+    full = float(drawn.cost(drawn.full_information).mean())
+    rows, chosen = [], {}
+    for method, x, seconds, found in decisions(lab, cell, drawn, report):
+        cost = float(drawn.cost(x).mean())
+        excess = cost / full - 1.0 if full > 0.0 else float("nan")
+        row = {"method": method, "cost": cost, "cost_full": full}
+        rows.append({**row, "excess": excess, "wall_s": round(seconds, 3)})
+        if found is not None:
+            chosen[method] = found.chosen._asdict()
+    return rows, chosen
+
+
+class Truth(NamedTuple):
+    """True risks of both folds' policies: [fold] by method, in units of cost."""
+
+    risk: dict[str, Float64[np.ndarray, "2"]]
+    share_cut: dict[str, Float64[np.ndarray, "2"]]
+
+
+def true_risks(lab: Lab, cell: Cell, certified: Certified) -> Truth:
+    """Mean cost of the certified policies over the population, nothing cut.
+
+    Each instance of the population is drawn anew with m observations; each of its
+    left-out rows is a decision from m−1 of them, judged by its exact expected cost.
+
+    Args:
+      lab: what the cells have in common.
+      cell: the cell.
+      certified: its policies.
+
+    Returns:
+      The risks, and the shares of instances whose left-out cost exceeds the scale.
+    """
+    found: list[tuple[dict, dict]] = []
+    for repeat in range(lab.effort.redraws):
+        fresh = lab.source.fresh(cell, repeat)
+        key = cell_key(cell.seed, f"left out {repeat}", cell.n)
+        padded = shapes.pad(fresh.portfolio)
+        for half in certified.halves:
+            costs, own = _population(lab.network, half, padded, fresh, key)
+            over = {name: float((c > half.scale).mean()) for name, c in own.items()}
+            found.append((costs, over))
+
+    def by_fold(which: int, name: str) -> Float64[np.ndarray, "2"]:
+        values = np.array([pair[which][name] for pair in found])
+        return values.reshape(-1, 2).mean(0)
+
+    names = found[0][0]
+    return Truth(*({name: by_fold(which, name) for name in names} for which in (0, 1)))
+
+
+def _population(network, half, padded: Portfolio, fresh: Draw, key):
+    """Mean expected cost, and each instance's left-out cost, of a fold's policies."""
+    size = fresh.portfolio.valid.shape[0]
+    position, counts, decisions = crossfit.left_out(
+        network, half.policies, padded, half.context, key
+    )
+    used = np.asarray(counts)[:, :size]
+    mean, own = {}, {}
+    for name, x in decisions.items():
+        exact = np.stack([fresh.cost(row.astype(np.float64)) for row in x[:, :size]])
+        mean[name] = float(exact[used].mean())
+        own[name] = crossfit.instance_costs(padded, x, position, counts)[:size]
+    return mean, own
+
+
+def bounds(lab: Lab, truth: Truth, certified: Certified) -> list[dict[str, Any]]:
+    """Every certificate beside the truth it is about, and its terms.
+
+    Args:
+      lab: what the cells have in common.
+      truth: of the certified policies.
+      certified: the statements.
+
+    Returns:
+      Rows of `bounds.csv`: `total`, then the terms that add up to it.
+    """
+    mean = lambda values: certify.weigh(certified.scores, list(values))
+    rows = []
+    for made in certified.statements:
+        table = truth.share_cut if made.is_share else truth.risk
+        true = mean(table[made.policy])
+        if made.against is not None:
+            true = mean(table[made.against]) - true
+        holds = made.value <= true if made.is_gain else made.value >= true
+        common = {"bound": made.name, "tier": "certified", "risk": true}
+        common |= {"delta": lab.delta, "holds": bool(holds)}
+        terms = {"total": made.value, "empirical": made.empirical}
+        terms["deviation"] = made.value - made.empirical
+        rows += [{**common, "term": term, "value": v} for term, v in terms.items()]
+    return rows
+
+
+def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
+    """Computes one cell.
+
+    Args:
+      lab: what the cells have in common.
+      cell: the cell.
+      report: called with what is done next.
+
+    Returns:
+      A JSON-serialisable record: `risks`, `bounds`, what was chosen, scales, seconds.
+
+    Raises:
+      ValueError: the source cannot give such a portfolio, or it is too small.
+    """
+    start = time.perf_counter()
+    report("drawing")
+    drawn = lab.source.draw(cell)
+    found, chosen = risks(lab, cell, drawn, report)
+    key = cell_key(cell.seed, "certify", cell.n)
+    certified = certify.certify(
+        lab.network, lab.params, drawn.portfolio, lab.fit, key, lab.delta, report
+    )
+    report("true risks")
+    truth = true_risks(lab, cell, certified)
+    return {
+        "cell": asdict(cell),
+        "risks": found,
+        "bounds": bounds(lab, truth, certified),
+        "chosen": chosen,
+        "scales": [half.scale for half in certified.halves],
+        "wall_s": round(time.perf_counter() - start, 3),
+    }
