@@ -10,6 +10,7 @@ from ptft_jax.types import Portfolio
 
 
 MAX_INSTANCES = 512.0  # the network is told of at most this many
+MAX_MULTIPLE = 1e4  # float32 cannot tell multiples of a smaller unit from others
 DEFAULT_NOISE = 0.5  # relative noise assumed where no instance has two observations
 PRIOR_COUNTS = (0.5, 200.0)  # observations that the portfolio's noise may count for
 
@@ -20,6 +21,7 @@ class Statistics(NamedTuple):
     num_instances: Float[Array, ""]  # n
     center: Float[Array, ""]  # geometric mean of the positive instance means
     unit: Float[Array, ""]  # smallest difference of two observations of an instance
+    is_lattice: Bool[Array, ""]  # whether all observations are multiples of the unit
     noise: Float[Array, ""]  # pooled relative standard deviation
     prior_count: Float[Array, ""]  # observations it counts for, by empirical Bayes
     spread: Float[Array, ""]  # sd of log level across instances, noise taken out
@@ -32,6 +34,7 @@ class Features(NamedTuple):
     scale: Float[Array, "n"]  # observed mean
     noise: Float[Array, "n"]  # relative standard deviation, shrunk to the portfolio's
     shrinkage: Float[Array, "n"]  # empirical-Bayes move of the level, in units of noise
+    unit: Float[Array, "n"]  # of the lattice demand lives on, 0 where it is continuous
     observation: Float[Array, "n m g"]
     instance: Float[Array, "n f"]
 
@@ -165,6 +168,9 @@ def statistics(portfolio: Portfolio) -> Statistics:
     center = jnp.exp(_masked_mean(log_mean, present & (mean > 0)))
     unit = smallest_gap(portfolio.observations, portfolio.valid)
     unit = jnp.where(jnp.isfinite(unit), unit, center)
+    multiple = jnp.where(portfolio.valid, portfolio.observations / unit, 0.0)
+    is_lattice = (jnp.abs(multiple - jnp.round(multiple)) < 0.02).all() & (unit > 0)
+    is_lattice &= multiple.max() < MAX_MULTIPLE
     own = _own(portfolio, _scale(portfolio, center), center)
     spare = jnp.maximum(count - 1.0, 0.0)
     pooled = jnp.sqrt((spare * own.sd**2).sum() / jnp.maximum(spare.sum(), 1.0) + 1e-4)
@@ -175,7 +181,9 @@ def statistics(portfolio: Portfolio) -> Statistics:
     spread = jnp.sqrt(jnp.maximum(total - within, 0.02 * total + 1e-4))
     prior_count = _prior_count(portfolio, own)
     num = present.sum() * 1.0
-    stats = Statistics(num, center, unit, noise, prior_count, spread, jnp.zeros(0))
+    stats = Statistics(
+        num, center, unit, is_lattice, noise, prior_count, spread, jnp.zeros(0)
+    )
     *_, rows = _summaries(portfolio, own, stats)
     weight = present[:, None]
     means = _masked_mean(rows, weight, 0)
@@ -210,7 +218,8 @@ def features(portfolio: Portfolio, stats: Statistics) -> Features:
         ],
         axis=-1,
     )
-    return Features(scale, noise, shrinkage, observation, instance)
+    unit = jnp.broadcast_to(jnp.where(stats.is_lattice, stats.unit, 0.0), scale.shape)
+    return Features(scale, noise, shrinkage, unit, observation, instance)
 
 
 def portfolio_features(stats: Statistics) -> Float[Array, "f"]:

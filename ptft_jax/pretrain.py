@@ -34,10 +34,10 @@ class PretrainConfig:
       average_decay: of the moving average of the parameters.
     """
 
-    num_steps: int = 20_000
+    num_steps: int = 12_000
     shapes: tuple[tuple[int, int, int], ...] = (
-        (64, 32, 8),
-        (32, 64, 16),
+        (64, 32, 10),
+        (32, 64, 20),
         (16, 128, 32),
         (8, 256, 12),
     )

@@ -57,6 +57,20 @@ def apply_head(decision: Decision, head: Float[Array, "d"]) -> Float[Array, "*s"
     return decision.base + decision.scale * (decision.hidden @ head)
 
 
+def settle(x: Float[Array, "*s"], unit: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+    """Decisions that can be carried out: ≥ 0, and multiples of the unit of counts.
+
+    Args:
+      x: decisions.
+      unit: of the lattice, 0 where demand is continuous.
+
+    Returns:
+      The nearest such decisions.
+    """
+    nearest = jnp.round(x / jnp.where(unit > 0, unit, 1.0)) * unit
+    return jnp.maximum(jnp.where(unit > 0, nearest, x), 0.0)
+
+
 def decide(
     network: Network,
     policy: Policy,
@@ -79,10 +93,11 @@ def decide(
         attended = None
         if context is not None:
             attended = network.apply(params, context, method=summarize)
-        return apply_head(network.apply(params, portfolio, context=attended), head)
+        decision = network.apply(params, portfolio, context=attended)
+        return apply_head(decision, head), decision.unit
 
-    # Where the cost is of demand ≥ 0, cutting off at 0 never costs more.
-    return jnp.maximum(jax.vmap(one)(policy.params, policy.head).mean(0), 0.0)
+    x, unit = jax.vmap(one)(policy.params, policy.head)
+    return settle(x.mean(0), unit[0])
 
 
 def summarize(network: Network, portfolio: Portfolio) -> Context:
@@ -159,5 +174,5 @@ def instance_costs(
     Returns:
       Costs in units of demand, [n]; 0 for instances without rows.
     """
-    x = jnp.maximum(apply_head(rows.decision, head), 0.0)
+    x = settle(apply_head(rows.decision, head), rows.decision.unit)
     return (rows.weight * newsvendor.cost(x, rows.label, quantile)).sum(0)

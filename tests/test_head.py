@@ -16,7 +16,7 @@ def random_rows(seed=0, r=4, n=60, d=6):
     base = 1.5 * scale
     truth = jnp.linspace(-0.1, 0.1, d)
     label = base + scale * (hidden @ truth + 0.4 * jax.random.normal(keys[2], (r, n)))
-    return risk.Rows(Decision(base, scale, hidden), label, jnp.full((r, n), 1.0 / r))
+    return risk.Rows(Decision(base, scale, hidden, jnp.zeros_like(base)), label, jnp.full((r, n), 1.0 / r))
 
 
 def objective(rows, u, quantile):
