@@ -1,4 +1,4 @@
-"""Records of cells → the tables of a run, in one order whatever the order of the work."""
+"""Records of cells → the tables of a run, in one order however the work was ordered."""
 
 import csv
 import io
@@ -66,7 +66,7 @@ def _text(value: Any) -> str:
 
 
 def to_csv(rows: list[Row], columns: tuple[str, ...]) -> str:
-    """The rows as CSV: full precision, `true`/`false`, `\\n` line ends.
+    """The rows as CSV: full precision, `true` and `false`, Unix line ends.
 
     Args:
       rows: with at least the columns.

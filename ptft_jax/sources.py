@@ -15,7 +15,6 @@ from jaxtyping import Float
 from ptft_jax import data, empirical, oracle, shapes, types, worlds
 from ptft_jax.streams import cell_key, generator
 from ptft_jax.types import Portfolio
-from ptft_jax.worlds.world import in_float64
 
 PROTOCOLS = ("iid", "rolling")
 HORIZON = 10
@@ -151,10 +150,10 @@ class WorldSource:
 
         def cost(x):
             padded = jnp.pad(jnp.asarray(x, jnp.float32), (0, size - n))
-            exact = in_float64(self.world.expected_cost, instances, padded, quantile)
+            exact = oracle.expected_cost(self.world, instances, padded, quantile)
             return np.asarray(exact)[:n]
 
-        best = in_float64(self.world.full_information, instances, quantile)
+        best = oracle.full_information(self.world, instances, quantile)
         portfolio = types.portfolio(seen, cell.quantile)
         is_whole = bool((np.asarray(seen) % 1 == 0).all())
         best = np.asarray(best)[:n]

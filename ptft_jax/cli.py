@@ -1,0 +1,238 @@
+"""The `ptft` command: what a user types. Heavy imports wait until a command runs."""
+
+import re
+import sys
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import arg
+
+File = Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")]
+Text = Annotated[str | None, arg(metavar="LIST", help_behavior_hint="")]
+Name = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]
+Number = Annotated[float | None, arg(metavar="Q", help_behavior_hint="")]
+Count = Annotated[int | None, arg(metavar="K", help_behavior_hint="")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, arg(help_behavior_hint="")]
+
+
+def validate(
+    *,
+    world: Name = None,
+    data: File = None,
+    quantile: Text = None,
+    n: Text = None,
+    observations: Text = None,
+    seeds: Count = None,
+    protocol: Literal["iid", "rolling"] = "iid",
+    delta: float = 0.05,
+    preset: Annotated[
+        Literal["quick", "full"] | None,
+        arg(metavar="{quick,full}", help_behavior_hint=""),
+    ] = None,
+    out: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None,
+    weights: File = None,
+    drop_unusable: Flag = False,
+    complete_only: Flag = False,
+    min_positive: int = 0,
+    quiet: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Lay certified bounds beside measured errors as the number of instances n grows.
+
+    For every n: the pretrained network, the network fine-tuned on the n instances, the
+    same network trained from scratch, the usual baselines, and the decision of someone
+    who knows the true demand laws. Errors are exact, not estimated from a test set.
+
+    The folder DIR gets risks.csv, bounds.csv, report.html, figures/, records.parquet
+    and manifest.json. Stopped at any time and started again, the command goes on from
+    the cells that are finished.
+
+    Example: ptft validate --data sales.csv --quantile .95 --observations 10
+    --n 64,256,max --seeds 3 --out results/sales
+
+    Args:
+      world: Simulated truth; `ptft worlds` lists them. Without --world and --data:
+        gamma_poisson.
+      data: Real truth, a CSV file: the whole empirical law of each column is the true
+        law of that instance.
+      quantile: Critical ratio underage/(underage + overage) in (0, 1), or several
+        separated by commas. Needed with --data unless the file has it; .9 in a world.
+      n: Numbers of instances separated by commas; `max` is all of a file. Default
+        32,64,128 (quick), 64,256,1024 or 64,256,max (full).
+      observations: Observations of each instance, or several numbers separated by
+        commas. Default 10.
+      seeds: Number of replications. Default 2 (quick) or 5 (full).
+      protocol: iid: observations drawn without replacement, whatever their time.
+        rolling: consecutive periods as data, the next 10 as the test (files only).
+      delta: Failure probability of each certificate.
+      preset: How much to compute. Default full with --world or --data, else quick (two
+        or three minutes on two cores).
+      out: Folder of the results. Default results/NAME.
+      weights: A network made by `ptft pretrain` instead of the one that is shipped.
+      drop_unusable: Leave out instances with fewer than 2 observations or with all
+        observations equal, instead of refusing the file.
+      complete_only: Leave out instances with a missing period.
+      min_positive: Leave out instances with fewer positive observations.
+      quiet: No progress and no notes; only errors.
+      json: Print a summary as JSON instead of a table.
+    """
+    from ptft_jax.commands import common
+    from ptft_jax.commands import validate as command
+
+    options = command.ValidateOptions(
+        world, data, quantile, n, observations, seeds, protocol, delta, preset, out
+    )
+    reading = common.Reading(drop_unusable, complete_only, min_positive)
+    command.run(options, reading, weights, quiet, json)
+
+
+def decide(
+    file: Annotated[str, tyro.conf.Positional, arg(metavar="FILE.csv")],
+    *,
+    quantile: Number = None,
+    out: Annotated[str, arg(metavar="FILE")] = "decisions.csv",
+    finetune: bool = True,
+    observations: int = 32,
+    delta: float = 0.05,
+    seed: int = 0,
+    weights: File = None,
+    drop_unusable: Flag = False,
+    complete_only: Flag = False,
+    min_positive: int = 0,
+    quiet: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Decide how much to stock of every instance of a file, with certificates.
+
+    Uses the shipped network, fine-tuned on the file's own instances (only where that
+    wins on instances held out). Writes one row an instance: instance, decision,
+    decision_pretrained, saa, mean, observations. Prints a certified bound on the cost
+    and the certified gain over the pretrained network and over SAA.
+
+    FILE.csv is wide (rows are periods, columns are instances, blank is missing; a first
+    column of dates is no instance) or long (columns instance, value and optionally
+    time, price, quantile).
+
+    Example: ptft decide sales.csv --quantile .95 --out decisions.csv
+
+    Args:
+      file: Demand of past periods.
+      quantile: Critical ratio underage/(underage + overage) in (0, 1), for all
+        instances. Needed unless the file has a column quantile.
+      out: File of the decisions.
+      finetune: Fine-tune on the file's own instances.
+      observations: Most recent observations of each instance to use; the network was
+        trained on at most 32.
+      delta: Failure probability of each certificate.
+      seed: Of the random folds.
+      weights: A network made by `ptft pretrain` instead of the one that is shipped.
+      drop_unusable: Leave out instances with fewer than 2 observations or with all
+        observations equal, instead of refusing the file.
+      complete_only: Leave out instances with a missing period.
+      min_positive: Leave out instances with fewer positive observations.
+      quiet: No progress and no notes; only results and errors.
+      json: Print the summary as JSON.
+    """
+    from ptft_jax.commands import common
+    from ptft_jax.commands import decide as command
+
+    options = command.DecideOptions(
+        file, quantile, out, finetune, observations, delta, seed
+    )
+    reading = common.Reading(drop_unusable, complete_only, min_positive)
+    command.run(options, reading, weights, quiet, json)
+
+
+def pretrain(
+    *,
+    out: Annotated[str, arg(metavar="FILE.safetensors")],
+    seed: int = 0,
+    steps: Count = None,
+    resume: Flag = False,
+    quiet: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Pretrain a network on synthetic portfolios and write its weights.
+
+    The same seed on the same versions and device gives the same weights. The training
+    state is kept beside FILE every 1000 steps until the work is done.
+
+    Args:
+      out: File of the weights.
+      seed: Of the initial weights and of all synthetic portfolios.
+      steps: Optimizer steps. Default: as the shipped weights.
+      resume: Go on from the training state of an interrupted run.
+      quiet: No progress; only errors.
+      json: Print the summary as JSON.
+    """
+    from ptft_jax.commands import others
+
+    others.pretrain(out, seed, steps, resume, quiet, json)
+
+
+def worlds(*, json: Flag = False) -> None:
+    """List the simulated worlds that --world takes.
+
+    Args:
+      json: Print them as JSON.
+    """
+    from ptft_jax.commands import others
+
+    others.worlds(json)
+
+
+def info(*, weights: File = None, json: Flag = False) -> None:
+    """Show versions, devices and the shipped weights.
+
+    Args:
+      weights: Describe this file instead of the shipped weights.
+      json: Print it as JSON.
+    """
+    from ptft_jax.commands import others
+
+    others.info(weights, json)
+
+
+COMMANDS = {
+    "validate": validate,
+    "decide": decide,
+    "pretrain": pretrain,
+    "worlds": worlds,
+    "info": info,
+}
+DESCRIPTION = (
+    "Pretrain-then-finetune Transformers for many small-data decisions, with "
+    "certificates. Start with: ptft validate"
+)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+      args: arguments; those of the process where None.
+
+    Returns:
+      Exit code: 0, 2 for bad input, 130 if interrupted.
+    """
+    try:
+        for command in COMMANDS.values():
+            # an option's help is shown as it is broken here, not as the terminal needs
+            command.__doc__ = re.sub(r"\n {8}(?=\S)", " ", command.__doc__ or "")
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog="ptft", description=DESCRIPTION, args=args
+        )
+    except KeyboardInterrupt as stopped:
+        print(str(stopped) or "interrupted", file=sys.stderr)
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    except ValueError as error:
+        from ptft_jax.data import DataError
+        from ptft_jax.experiment import UsageError
+
+        if not isinstance(error, DataError | UsageError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

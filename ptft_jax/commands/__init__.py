@@ -1,0 +1,1 @@
+"""What each command of `ptft` does, once its arguments are read."""

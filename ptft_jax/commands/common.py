@@ -1,0 +1,96 @@
+"""What the commands have in common: reading files, weights and numbers."""
+
+from typing import Any, NamedTuple
+
+from ptft_jax import checkpoint, data
+from ptft_jax.experiment import UsageError
+from ptft_jax.model import Network
+
+
+class Reading(NamedTuple):
+    """How a file is read."""
+
+    drop_unusable: bool = False
+    complete_only: bool = False
+    min_positive: int = 0
+
+
+def numbers(flag: str, text: str, kind: type) -> tuple:
+    """Numbers separated by commas.
+
+    Args:
+      flag: named in a complaint.
+      text: such as "32,64".
+      kind: int or float.
+
+    Returns:
+      The numbers.
+
+    Raises:
+      UsageError: one is no number.
+    """
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        noun = "whole numbers" if kind is int else "numbers"
+        raise UsageError(
+            f"{flag} takes {noun} separated by commas, got {text!r}"
+        ) from None
+
+
+def load_weights(path: str | None) -> tuple[Network, Any, dict[str, Any]]:
+    """The network to use.
+
+    Args:
+      path: of its file, or None for the shipped one.
+
+    Returns:
+      The Transformer, its parameters and what made it.
+
+    Raises:
+      UsageError: the file is absent or holds something else.
+    """
+    try:
+        if path is None:
+            return checkpoint.load_shipped()
+        return checkpoint.load_network(path)
+    except FileNotFoundError:
+        which = "the shipped weights are" if path is None else f"{path} is"
+        raise UsageError(
+            f"{which} not there; `ptft pretrain --out FILE` makes a network, and "
+            "--weights FILE uses it"
+        ) from None
+    except Exception as error:
+        # safetensors raises its own type for a file of another format
+        if path is None:
+            raise
+        raise UsageError(f"{path} is not a network of ptft: {error}") from None
+
+
+def read(path: str, reading: Reading) -> data.Table:
+    """Reads a file of demand.
+
+    Args:
+      path: of the file.
+      reading: what to leave out.
+
+    Returns:
+      The table.
+
+    Raises:
+      DataError: listing every problem in the file.
+    """
+    return data.read(path, **reading._asdict())
+
+
+def check_delta(delta: float) -> None:
+    """Refuses a failure probability outside (0, 1).
+
+    Args:
+      delta: δ.
+
+    Raises:
+      UsageError: δ is out of range.
+    """
+    if not 0.0 < delta < 1.0:
+        raise UsageError(f"--delta must be in (0, 1), got {delta}")

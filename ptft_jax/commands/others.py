@@ -1,0 +1,126 @@
+"""`ptft pretrain`, `ptft worlds` and `ptft info`."""
+
+import json as json_
+import pathlib
+import sys
+from typing import Any
+
+import jax
+
+from ptft_jax import checkpoint, progress, provenance
+from ptft_jax import pretrain as pretrain_
+from ptft_jax.commands import common
+from ptft_jax.experiment import UsageError
+from ptft_jax.model import Network
+from ptft_jax.worlds import WORLDS
+
+
+def pretrain(
+    out: str, seed: int, steps: int | None, resume: bool, quiet: bool, json: bool
+) -> None:
+    """Pretrains a network and writes its weights.
+
+    Args:
+      out: file of the weights.
+      seed: of everything random.
+      steps: of the optimizer, or None for the default.
+      resume: go on from the training state beside `out`.
+      quiet: no progress.
+      json: print the summary as JSON.
+
+    Raises:
+      UsageError: the request is impossible.
+      KeyboardInterrupt: saying how to go on.
+    """
+    if steps is not None and steps < 10:
+        raise UsageError(f"--steps must be at least 10, got {steps}")
+    path = pathlib.Path(out)
+    state = path.with_name(f"{path.name}.state")
+    if path.is_dir():
+        raise UsageError(f"--out {out} is a folder, a file is needed")
+    if state.exists() and not resume:
+        raise UsageError(
+            f"{state} is of an interrupted run: give --resume or remove it"
+        )
+    if resume and not state.exists():
+        raise UsageError(f"{state} is not there, so there is nothing to resume")
+    network = Network()
+    config = pretrain_.PretrainConfig(**({} if steps is None else {"num_steps": steps}))
+    done = [0]
+    with progress.watch(config.num_steps, quiet) as watched:
+
+        def report(step: int, loss: float) -> None:
+            shown = step * 20 // config.num_steps > done[0] * 20 // config.num_steps
+            watched.stage(f"loss {loss:.4f}")
+            line = f"step {step} of {config.num_steps}, loss {loss:.4f}"
+            watched.advance(step - done[0], line if shown else "")
+            done[0] = step
+
+        try:
+            params, trace = pretrain_.run(
+                network, config, jax.random.key(seed), path=state, report=report
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        except KeyboardInterrupt:
+            kept = f"; go on with --resume from {state}" if state.exists() else ""
+            raise KeyboardInterrupt(f"interrupted at step {done[0]}{kept}") from None
+    info = {
+        "seed": seed,
+        "steps": config.num_steps,
+        "loss": trace[-1] if trace else None,
+    }
+    info |= {"versions": provenance.versions(), "device": provenance.device()}
+    checkpoint.save_network(path, network, params, **info)
+    state.unlink(missing_ok=True)
+    print(json_.dumps({"weights": out, **info}) if json else f"weights: {out}")
+
+
+def worlds(json: bool) -> None:
+    """Lists the simulated worlds.
+
+    Args:
+      json: as JSON.
+    """
+    listed = {name: world.description for name, world in WORLDS.items()}
+    if json:
+        print(json_.dumps(listed, indent=1))
+        return
+    width = max(map(len, listed))
+    for name, description in listed.items():
+        exact = "" if WORLDS[name].bayes_decision is None else " [exact Bayes]"
+        print(f"{name:<{width}}  {description}{exact}")
+
+
+def info(weights: str | None, json: bool) -> None:
+    """Shows versions, devices and weights.
+
+    Args:
+      weights: a file, or None for the shipped network.
+      json: as JSON.
+    """
+    found: dict[str, Any] = {
+        "versions": provenance.versions(),
+        "device": provenance.device(),
+        "commit": provenance.commit(),
+    }
+    try:
+        network, params, made_by = common.load_weights(weights)
+        count = sum(leaf.size for leaf in jax.tree.leaves(params))
+        shape = {k: getattr(network, k) for k in ("width", "num_latents", "num_blocks")}
+        found["weights"] = {"parameters": count, **shape, "made_by": made_by}
+    except UsageError as error:
+        if weights is not None:
+            raise
+        found["weights"] = str(error)
+    if json:
+        print(json_.dumps(found, indent=1))
+        return
+    for name, value in found.items():
+        if isinstance(value, dict):
+            print(f"{name}:")
+            for key, inner in value.items():
+                print(f"  {key}: {inner}")
+        else:
+            print(f"{name}: {value}")
+    sys.stdout.flush()

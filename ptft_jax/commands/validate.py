@@ -1,0 +1,134 @@
+"""`ptft validate`: the main experiment, its tables, figure and report."""
+
+import json as json_
+import pathlib
+from typing import NamedTuple
+
+from ptft_jax import experiment, lab, progress, report, sources, store
+from ptft_jax.commands import common
+from ptft_jax.experiment import UsageError
+from ptft_jax.worlds import WORLDS
+
+
+class ValidateOptions(NamedTuple):
+    """What the user asked of `validate`; None where a preset decides."""
+
+    world: str | None = None
+    data: str | None = None
+    quantile: str | None = None
+    n: str | None = None
+    observations: str | None = None
+    seeds: int | None = None
+    protocol: str = "iid"
+    delta: float = 0.05
+    preset: str | None = None
+    out: str | None = None
+
+
+def _source(options: ValidateOptions, reading: common.Reading):
+    """The source of portfolios, the file's own quantile, and notes on the file."""
+    if options.world is not None and options.data is not None:
+        raise UsageError("give --world or --data, not both")
+    if options.data is None:
+        name = options.world or "gamma_poisson"
+        if name not in WORLDS:
+            listed = ", ".join(WORLDS)
+            raise UsageError(f"--world {name} is not known; there are: {listed}")
+        return sources.WorldSource(name), "0.9", []
+    table = common.read(options.data, reading)
+    quantile = None
+    if table.quantile is not None:
+        if options.quantile is not None:
+            raise UsageError("--quantile is given and the file has a column quantile")
+        if len(set(table.quantile.tolist())) > 1:
+            raise UsageError(
+                "validate takes one critical ratio for all instances, the file's "
+                "column quantile has several; leave it out and give --quantile"
+            )
+        quantile = repr(float(table.quantile[0]))
+    return sources.FileSource(options.data, table), quantile, table.notes
+
+
+def _grid(options: ValidateOptions, preset: str, quantile: str | None, size):
+    chosen = options.quantile if options.quantile is not None else quantile
+    if chosen is None:
+        raise UsageError("--quantile is needed: the critical ratio, such as .95")
+    text = options.n
+    if text is None:
+        wanted = ["32", "64", "128"] if preset == "quick" else ["64", "256", "1024"]
+        if size is not None:
+            fits = [n for n in wanted if int(n) < size]
+            wanted = (
+                fits if preset == "quick" and len(fits) == 3 else [*fits[:2], "max"]
+            )
+        text = ",".join(wanted)
+    parts = [None if part.strip() == "max" else part for part in text.split(",")]
+    given = [part for part in parts if part is not None]
+    counts = iter(common.numbers("--n", ",".join(given), int) if given else ())
+    return experiment.Grid(
+        n=tuple(None if part is None else next(counts) for part in parts),
+        observations=common.numbers(
+            "--observations", options.observations or "10", int
+        ),
+        quantiles=common.numbers("--quantile", chosen, float),
+        seeds=(2 if preset == "quick" else 5)
+        if options.seeds is None
+        else options.seeds,
+        protocol=options.protocol,
+    )
+
+
+def run(
+    options: ValidateOptions,
+    reading: common.Reading,
+    weights: str | None,
+    quiet: bool,
+    json: bool,
+) -> experiment.Result:
+    """Runs the main experiment and writes its tables, figure and report.
+
+    Args:
+      options: what was asked for.
+      reading: how the file is read.
+      weights: of the network, or None.
+      quiet: no progress, no table.
+      json: print a summary as JSON.
+
+    Returns:
+      The tables.
+
+    Raises:
+      DataError: the file is bad.
+      UsageError: the request is impossible; nothing was written.
+      KeyboardInterrupt: saying what was kept.
+    """
+    common.check_delta(options.delta)
+    simulated = options.world is None and options.data is None
+    preset = options.preset or ("quick" if simulated else "full")
+    source, quantile, notes = _source(options, reading)
+    grid = _grid(options, preset, quantile, source.size)
+    todo = experiment.cells(grid, source)
+    network, params, _ = common.load_weights(weights)
+    folder = pathlib.Path(options.out or f"results/{source.name}")
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder} is a file, a folder is needed")
+    room = lab.open_lab(source, network, params, lab.EFFORTS[preset], options.delta)
+    settings = {**options._asdict(), **reading._asdict(), "preset": preset}
+    with progress.watch(sum(map(experiment.weight, todo)), quiet) as watched:
+        for note in notes:
+            watched.note(note)
+        try:
+            result = experiment.run(room, todo, folder, watched, settings)
+        except KeyboardInterrupt:
+            found = store.find(folder, [experiment.config_of(room, c) for c in todo])
+            raise KeyboardInterrupt(
+                f"interrupted: {len(found.records)} of {len(todo)} cells are finished "
+                f"and kept in {folder}; the same command goes on from there"
+            ) from None
+        watched.stage("writing the report")
+        report.write(result)
+    if json:
+        print(json_.dumps(report.summary(result), indent=1))
+    elif not quiet:
+        report.print_table(result)
+    return result

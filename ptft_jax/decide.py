@@ -1,0 +1,240 @@
+"""A firm's use: a file of demand → decisions, and what can be certified of them."""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+
+from ptft_jax import baselines, data, finetune, risk, shapes
+from ptft_jax import certify as certify_
+from ptft_jax.certify import Certified
+from ptft_jax.crossfit import LEAST_INSTANCES
+from ptft_jax.finetune import Candidate, FinetuneConfig
+from ptft_jax.model import Network
+from ptft_jax.streams import cell_key
+from ptft_jax.types import Portfolio
+
+COLUMNS = (
+    "instance",
+    "decision",
+    "decision_pretrained",
+    "saa",
+    "mean",
+    "observations",
+)
+MOST_RECENT = 32
+
+
+class Decided(NamedTuple):
+    """Decisions for every instance of a file.
+
+    Attributes:
+      rows: one an instance, with the fields `COLUMNS`.
+      chosen: how fine-tuning changed the network, or None if it was not asked for.
+      certified: the statements, or None where there are too few instances.
+      notes: what the user should know of how the file was used.
+    """
+
+    rows: list[dict[str, Any]]
+    chosen: Candidate | None
+    certified: Certified | None
+    notes: list[str]
+
+
+def recent(table: data.Table, most: int) -> tuple[data.Table, list[str]]:
+    """The table with only the last observations of each instance.
+
+    Args:
+      table: n instances, rows in time order.
+      most: observations to keep of each, ≥ 2.
+
+    Returns:
+      The table, and a note if anything was left out.
+    """
+    seen = ~np.isnan(table.values)
+    longest = int(seen.sum(0).max())
+    if longest <= most:
+        return table, []
+    later = np.cumsum(seen[::-1], axis=0)[::-1]
+    values = np.where(later <= most, table.values, np.nan)
+    note = (
+        f"of up to {longest} observations an instance, the {most} most recent are "
+        "used (--observations changes that)"
+    )
+    return table._replace(values=values), [note]
+
+
+_decide = jax.jit(risk.decide, static_argnums=0)
+
+
+def decide(
+    network: Network,
+    params: Any,
+    portfolio: Portfolio,
+    names: list[str],
+    *,
+    config: FinetuneConfig | None,
+    delta: float = 0.05,
+    seed: int = 0,
+    report: Callable[[str], None] = lambda stage: None,
+) -> Decided:
+    """Fine-tunes on the portfolio's own instances, decides, and certifies.
+
+    The certificates are of the same procedure on each half of the instances, scored on
+    the other half: the decisions themselves come from fine-tuning on all of them.
+
+    Args:
+      network: the Transformer.
+      params: pretrained.
+      portfolio: n instances with at least two observations each.
+      names: of the instances.
+      config: of fine-tuning; None leaves the pretrained network unchanged.
+      delta: failure probability of each certificate, in (0, 1).
+      seed: of the splits and of fine-tuning.
+      report: called with what is done next.
+
+    Returns:
+      The decisions and the certificates.
+    """
+    n, notes, chosen, certified = len(names), [], None, None
+    key = lambda stream: cell_key(seed, stream, n)
+    padded = shapes.pad(portfolio)
+    policy = pretrained = risk.single(network, params)
+    fit = None if config is None else finetune.make_fit(network, config)
+    if fit is not None:
+        report("fine-tuning on all instances")
+        found = fit(params, padded, key("finetune"))
+        policy, chosen = found.policy, found.chosen
+    report("deciding")
+    decisions = {
+        "decision": _decide(network, policy, padded),
+        "decision_pretrained": _decide(network, pretrained, padded),
+        "saa": baselines.saa(padded),
+    }
+    if n >= LEAST_INSTANCES:
+        key_ = key("certify")
+        certified = certify_.certify(
+            network, params, portfolio, fit, key_, delta, report
+        )
+    else:
+        notes.append(f"no certificate: it needs at least {LEAST_INSTANCES} instances")
+    columns = {k: np.asarray(x, np.float64)[:n] for k, x in decisions.items()}
+    return Decided(_rows(portfolio, names, columns), chosen, certified, notes)
+
+
+def _rows(
+    portfolio: Portfolio, names: list[str], columns: dict[str, Float64[np.ndarray, "n"]]
+) -> list[dict[str, Any]]:
+    count = np.asarray(portfolio.num_observed).astype(int)
+    mean = np.asarray(portfolio.observations, np.float64).sum(1) / count
+    return [
+        {"instance": name}
+        | {k: float(f"{x[i]:.7g}") for k, x in {**columns, "mean": mean}.items()}
+        | {"observations": int(count[i])}
+        for i, name in enumerate(names)
+    ]
+
+
+def to_csv(rows: list[dict[str, Any]]) -> str:
+    """The decisions as CSV, columns `COLUMNS`.
+
+    Args:
+      rows: of `Decided`.
+
+    Returns:
+      The text of the file.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def summary(decided: Decided) -> dict[str, Any]:
+    """What a user must know beside the decisions, JSON-serialisable.
+
+    Args:
+      decided: of `decide`.
+
+    Returns:
+      Certified cost bound and gains with the measured values, the share that was cut,
+      how fine-tuning changed the network, and notes.
+    """
+    out: dict[str, Any] = {"instances": len(decided.rows), "notes": decided.notes}
+    if decided.chosen is not None:
+        out["finetuning"] = decided.chosen._asdict()
+    certified = decided.certified
+    if certified is None:
+        return out
+    policy = "pretrained" if decided.chosen is None else "finetuned"
+    names = {
+        "certified_cost_bound": f"{policy}_betting",
+        "certified_gain_over_saa": f"{policy}_gain_over_saa",
+        "share_of_costs_cut": f"{policy}_share_cut",
+    }
+    if policy == "finetuned":
+        names["certified_gain_over_pretrained"] = "finetuned_gain_over_pretrained"
+    for field, name in names.items():
+        found = certified.find(name)
+        out[field] = {"value": found.value, "measured": found.empirical}
+    cut = [int((fold.costs[policy] > fold.scale).sum()) for fold in certified.scores]
+    scales = [fold.scale for fold in certified.scores]
+    return out | {
+        "delta": certified.delta,
+        "costs_cut": sum(cut),
+        "cut_at": scales,
+        "meaning": certify_.MEANING,
+    }
+
+
+def describe(summary: dict[str, Any]) -> list[str]:
+    """The summary as lines of text.
+
+    Args:
+      summary: of `summary`.
+
+    Returns:
+      Lines, certificates first.
+    """
+    lines = []
+    chosen = summary.get("finetuning")
+    if chosen is not None:
+        lines.append(_describe_choice(chosen))
+    if "certified_cost_bound" in summary:
+        level = f"{1.0 - summary['delta']:g}"
+        for field, text, least in (
+            ("certified_cost_bound", "certified cost bound", "at most"),
+            ("certified_gain_over_pretrained", "certified gain over pretrained", ""),
+            ("certified_gain_over_saa", "certified gain over SAA", ""),
+        ):
+            if field in summary:
+                found = summary[field]
+                lines.append(
+                    f"{text}: {least or 'at least'} {found['value']:.6g} per instance "
+                    f"and period at confidence {level} "
+                    f"(measured {found['measured']:.6g})"
+                )
+        share = summary["share_of_costs_cut"]["value"]
+        low, high = sorted(summary["cut_at"])
+        lines.append(
+            f"costs are cut at {low:.6g} and {high:.6g} (one scale a fold): "
+            f"{summary['costs_cut']} of {summary['instances']} were cut, and at most "
+            f"{share:.2%} of instances cost more, at confidence {level}"
+        )
+        lines.append(summary["meaning"])
+    return lines + [f"note: {note}" for note in summary["notes"]]
+
+
+def _describe_choice(chosen: dict[str, Any]) -> str:
+    if chosen["name"] == "none":
+        return "fine-tuning: no change won on held-out instances; pretrained kept"
+    dial = "radius" if chosen["name"] == "head" else "steps"
+    return (
+        f"fine-tuning: {chosen['name']}, {dial} {chosen['dial']:g}; held-out cost "
+        f"{chosen['gain']:+.2%} ± {chosen['gain_se']:.2%} saved against pretrained"
+    )

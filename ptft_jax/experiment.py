@@ -1,0 +1,240 @@
+"""A run of the main experiment: its grid, what is done already, and its results."""
+
+import pathlib
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from ptft_jax import provenance, result_tables, store, validate
+from ptft_jax.certify import MEANING
+from ptft_jax.crossfit import LEAST_INSTANCES
+from ptft_jax.lab import Lab
+from ptft_jax.progress import Progress
+from ptft_jax.result_tables import Row
+from ptft_jax.sources import PROTOCOLS, Cell, FileSource, Source
+
+
+class UsageError(ValueError):
+    """The user asked for something impossible; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a run: every combination.
+
+    Attributes:
+      n: instances; None stands for all there are.
+      observations: m of each instance.
+      quantiles: critical ratios.
+      seeds: number of replications, seeds 0, 1, ….
+      protocol: iid or rolling.
+    """
+
+    n: tuple[int | None, ...]
+    observations: tuple[int, ...]
+    quantiles: tuple[float, ...]
+    seeds: int
+    protocol: str = "iid"
+
+
+class Result(NamedTuple):
+    """The tables of a run, as far as it got."""
+
+    risks: list[Row]
+    bounds: list[Row]
+    finished: int
+    total: int
+    folder: pathlib.Path
+
+
+def cells(grid: Grid, source: Source) -> list[Cell]:
+    """The grid's cells, once each, those that share a program together.
+
+    Args:
+      grid: what was asked for.
+      source: of the portfolios.
+
+    Returns:
+      The cells.
+
+    Raises:
+      UsageError: a cell is impossible.
+    """
+    if grid.protocol not in PROTOCOLS:
+        raise UsageError(f"--protocol must be iid or rolling, got {grid.protocol}")
+    if grid.seeds < 1:
+        raise UsageError(f"--seeds must be at least 1, got {grid.seeds}")
+    if grid.protocol == "rolling" and not isinstance(source, FileSource):
+        raise UsageError("--protocol rolling needs the periods of a file: give --data")
+    if None in grid.n and source.size is None:
+        raise UsageError("--n max needs --data: a world has no largest portfolio")
+    sizes = sorted({source.size if n is None else n for n in grid.n})
+    _check(grid, sizes, source)
+    return [
+        Cell(grid.protocol, n, m, q, seed)
+        for m in sorted(set(grid.observations))
+        for n in sizes
+        for q in sorted(set(grid.quantiles))
+        for seed in range(grid.seeds)
+    ]
+
+
+def _check(grid: Grid, sizes: list[int], source: Source) -> None:
+    if min(sizes) < LEAST_INSTANCES:
+        raise UsageError(
+            f"--n must be at least {LEAST_INSTANCES}, so that two folds can be "
+            f"certified; got {min(sizes)}"
+        )
+    if source.size is not None and max(sizes) > source.size:
+        raise UsageError(
+            f"--n {max(sizes)} is more than the {source.size} instances of the file; "
+            "'max' stands for all of them"
+        )
+    if min(grid.observations) < 2:
+        raise UsageError(
+            "--observations must be at least 2, so that one can be left out; "
+            f"got {min(grid.observations)}"
+        )
+    for q in grid.quantiles:
+        if not 0.0 < q < 1.0:
+            raise UsageError(f"--quantile must be in (0, 1), got {q}")
+    if isinstance(source, FileSource):
+        for m in grid.observations:
+            trial = Cell(grid.protocol, source.truth.length.size, m, 0.5, 0)
+            try:
+                source.draw(trial)
+            except ValueError as error:
+                raise UsageError(f"--observations {m}: {error}") from None
+            if m > source.truth.length.max():
+                raise UsageError(
+                    f"--observations {m} is more than the "
+                    f"{source.truth.length.max()} of the longest instance"
+                )
+
+
+def config_of(lab: Lab, cell: Cell) -> store.Config:
+    """All that decides a cell's result.
+
+    Args:
+      lab: source, weights, effort and δ.
+      cell: the cell.
+
+    Returns:
+      JSON-serialisable; its hash names the record.
+    """
+    return {
+        "source": lab.source.identity,
+        "weights": provenance.fingerprint(lab.params),
+        "effort": _plain(asdict(lab.effort)),
+        "delta": lab.delta,
+        "cell": asdict(cell),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as JSON gives them back."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def _line(record: dict[str, Any], position: int, total: int) -> str:
+    cell = record["cell"]
+    excess = {row["method"]: row["excess"] for row in record["risks"]}
+    shown = ", ".join(
+        f"{name} {excess[name]:+.1%}" for name in ("pretrained", "finetuned", "saa")
+    )
+    where = f"n={cell['n']} m={cell['observations']} q={cell['quantile']}"
+    return f"[{position}/{total}] {where} seed={cell['seed']}: {shown}"
+
+
+def run(
+    lab: Lab,
+    todo: list[Cell],
+    folder: pathlib.Path,
+    progress: Progress,
+    settings: dict[str, Any],
+) -> Result:
+    """Computes the cells that are not finished yet and writes the run's tables.
+
+    Interrupted (by any exception), it writes the tables of the finished cells first;
+    run again, it goes on from there to the tables of an uninterrupted run.
+
+    Args:
+      lab: what the cells have in common.
+      todo: the cells, of `cells`.
+      folder: of the run; made if absent.
+      progress: told in units of `weight`.
+      settings: what the user asked for, kept in the manifest.
+
+    Returns:
+      The tables.
+    """
+    configs = [config_of(lab, cell) for cell in todo]
+    names = [store.cell_id(config) for config in configs]
+    found = store.find(folder, configs)
+    for complaint in found.complaints:
+        progress.note(f"warning: {complaint}")
+    if found.foreign:
+        progress.note(f"{found.foreign} cells of other runs in {folder} are left alone")
+    records, started = dict(found.records), datetime.now(UTC)
+    if records:
+        progress.note(f"{len(records)} of {len(todo)} cells are finished already")
+    begin = time.perf_counter()
+    made: list[str] = []
+    try:
+        for i, (cell, config) in enumerate(zip(todo, configs, strict=True), start=1):
+            if names[i - 1] in records:
+                progress.advance(weight(cell))
+                continue
+            record = _finish(lab, cell, config, folder, progress)
+            records[names[i - 1]] = record
+            made.append(names[i - 1])
+            progress.advance(weight(cell), _line(record, i, len(todo)))
+    finally:
+        manifest = {
+            "schema": store.SCHEMA,
+            "settings": settings,
+            "source": lab.source.identity,
+            "weights": provenance.fingerprint(lab.params),
+            "effort": _plain(asdict(lab.effort)),
+            "versions": provenance.versions(),
+            "device": provenance.device(),
+            "commit": provenance.commit(),
+            "seeds": sorted({cell.seed for cell in todo}),
+            "cells": {"asked": names, "finished": len(records), "computed": made},
+            "times": {
+                "started": started.isoformat(timespec="seconds"),
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                "wall_s": round(time.perf_counter() - begin, 1),
+            },
+            "meaning": MEANING,
+        }
+        tables = result_tables.write(folder, list(records.values()), manifest)
+    return Result(*tables, len(records), len(todo), folder)
+
+
+def weight(cell: Cell) -> float:
+    """Work in a cell, about.
+
+    Args:
+      cell: the cell.
+
+    Returns:
+      A positive amount.
+    """
+    return 200.0 + cell.n
+
+
+def _finish(lab, cell, config, folder, progress) -> dict[str, Any]:
+    where = f"n={cell.n} m={cell.observations} q={cell.quantile} seed={cell.seed}"
+    report = lambda stage: progress.stage(f"{where}: {stage}")
+    record = {"world": lab.source.name, **validate.run_cell(lab, cell, report)}
+    record["versions"] = provenance.versions()
+    record["device"] = provenance.device()
+    record["commit"] = provenance.commit()
+    store.save(folder, config, record)
+    return {"id": store.cell_id(config), **record}
