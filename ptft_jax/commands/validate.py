@@ -4,7 +4,7 @@ import json as json_
 import pathlib
 from typing import NamedTuple
 
-from ptft_jax import experiment, lab, progress, report, sources, store
+from ptft_jax import experiment, lab, progress, report, sources, store, terminal
 from ptft_jax.commands import common
 from ptft_jax.experiment import UsageError
 from ptft_jax.worlds import WORLDS
@@ -128,7 +128,7 @@ def run(
         watched.stage("writing the report")
         report.write(result)
     if json:
-        print(json_.dumps(report.summary(result), indent=1))
+        print(json_.dumps(terminal.summary(result), indent=1))
     elif not quiet:
-        report.print_table(result)
+        terminal.print_table(result)
     return result

@@ -1,0 +1,147 @@
+"""Rows of the tables → means over seeds that remember which rows they are made of."""
+
+import math
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from ptft_jax.lab import METHODS
+
+Row = dict[str, Any]
+Panel = tuple[int, float]  # observations, quantile
+
+
+class Mean(NamedTuple):
+    """A mean over seeds.
+
+    Attributes:
+      value: the mean.
+      error: its standard error; NaN for one seed.
+      count: number of seeds.
+      rows: names of the rows it is made of, such as `risks:3`.
+    """
+
+    value: float
+    error: float
+    count: int
+    rows: tuple[str, ...]
+
+
+Series = dict[str, dict[int, Mean]]  # method or bound → n → mean
+
+
+def mean_of(values: list[float], rows: list[str]) -> Mean:
+    """Mean and standard error.
+
+    Args:
+      values: one a seed.
+      rows: where each is from.
+
+    Returns:
+      The mean.
+    """
+    x = np.asarray(values, np.float64)
+    error = float(x.std(ddof=1) / math.sqrt(len(x))) if len(x) > 1 else math.nan
+    return Mean(float(x.mean()), error, len(x), tuple(rows))
+
+
+def interval(mean: Mean, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Student's interval of a mean over seeds.
+
+    Args:
+      mean: of at least two seeds.
+      confidence: of the interval.
+
+    Returns:
+      Its ends, or None for one seed.
+    """
+    if mean.count < 2:
+        return None
+    t = float(stats.t.ppf(0.5 + confidence / 2.0, mean.count - 1))
+    return mean.value - t * mean.error, mean.value + t * mean.error
+
+
+def panel_of(row: Row) -> Panel:
+    """The part of the figure that a row belongs to.
+
+    Args:
+      row: of either table.
+
+    Returns:
+      Observations and quantile.
+    """
+    return row["observations"], row["quantile"]
+
+
+def excesses(risks: list[Row]) -> dict[Panel, Series]:
+    """Mean excess of each method by n.
+
+    Args:
+      risks: rows of `risks.csv`, in its order.
+
+    Returns:
+      Series of each panel, methods in the order of `METHODS`.
+    """
+    found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for i, row in enumerate(risks, start=1):
+        pair = (row["excess"], f"risks:{i}")
+        found[panel_of(row)][row["method"]][row["n"]].append(pair)
+    order = {method: i for i, method in enumerate(METHODS)}
+    return {
+        panel: {
+            method: _means(by_n)
+            for method, by_n in sorted(
+                methods.items(), key=lambda item: order.get(item[0], len(order))
+            )
+        }
+        for panel, methods in sorted(found.items())
+    }
+
+
+def bound_values(bounds: list[Row], field: str = "value") -> dict[Panel, Series]:
+    """Mean total of each bound by n.
+
+    Args:
+      bounds: rows of `bounds.csv`, in its order.
+      field: `value` or `risk`.
+
+    Returns:
+      Series of each panel, in the unit of the table.
+    """
+    found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for i, row in enumerate(bounds, start=1):
+        if row["term"] == "total":
+            pair = (row[field], f"bounds:{i}")
+            found[panel_of(row)][row["bound"]][row["n"]].append(pair)
+    return {
+        panel: {name: _means(by_n) for name, by_n in names.items()}
+        for panel, names in sorted(found.items())
+    }
+
+
+def full_costs(risks: list[Row]) -> dict[Panel, dict[int, float]]:
+    """Mean cost of full information by n, the unit that bounds are shown in.
+
+    Args:
+      risks: rows of `risks.csv`.
+
+    Returns:
+      Costs of each panel.
+    """
+    found: dict = defaultdict(lambda: defaultdict(list))
+    for row in risks:
+        if row["method"] == "full_information":
+            found[panel_of(row)][row["n"]].append(row["cost_full"])
+    return {
+        panel: {n: float(np.mean(costs)) for n, costs in by_n.items()}
+        for panel, by_n in found.items()
+    }
+
+
+def _means(by_n: dict[int, list[tuple[float, str]]]) -> dict[int, Mean]:
+    return {
+        n: mean_of([value for value, _ in pairs], [row for _, row in pairs])
+        for n, pairs in sorted(by_n.items())
+    }
