@@ -5,11 +5,10 @@ import io
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import baselines, data, finetune, risk, shapes
+from ptft_jax import baselines, data, finetune, left_out, risk, shapes
 from ptft_jax import certify as certify_
 from ptft_jax.certify import Certified
 from ptft_jax.crossfit import LEAST_INSTANCES
@@ -68,9 +67,6 @@ def recent(table: data.Table, most: int) -> tuple[data.Table, list[str]]:
     return table._replace(values=values), [note]
 
 
-_decide = jax.jit(risk.decide, static_argnums=0)
-
-
 def decide(
     network: Network,
     params: Any,
@@ -111,8 +107,8 @@ def decide(
         policy, chosen = found.policy, found.chosen
     report("deciding")
     decisions = {
-        "decision": _decide(network, policy, padded),
-        "decision_pretrained": _decide(network, pretrained, padded),
+        "decision": left_out.decide(network, policy, padded),
+        "decision_pretrained": left_out.decide(network, pretrained, padded),
         "saa": baselines.saa(padded),
     }
     if n >= LEAST_INSTANCES:

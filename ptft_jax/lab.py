@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import baselines, finetune, pretrain, risk, shapes
+from ptft_jax import baselines, finetune, left_out, pretrain, risk, shapes
 from ptft_jax.finetune import FinetuneConfig, Finetuned
 from ptft_jax.model import Network
 from ptft_jax.sources import Cell, Draw, Source
@@ -49,15 +49,12 @@ class Effort:
     redraws: int = 2
 
 
-QUICK = Effort(
-    finetune=FinetuneConfig(
-        classes=("head", "adapter"), num_folds=2, checkpoints=(40, 160)
-    ),
-    scratch=FinetuneConfig(
-        classes=("full",), num_folds=2, checkpoints=(300,), full_rate=3e-3
-    ),
-    redraws=1,
+# One configuration for both, so that both share their programs: compilation is most of
+# the quick preset's time.
+_BRIEF = FinetuneConfig(
+    classes=("head", "full"), num_folds=2, checkpoints=(60, 240), full_rate=1e-3
 )
+QUICK = Effort(finetune=_BRIEF, scratch=_BRIEF, redraws=1)
 EFFORTS = {"quick": QUICK, "full": Effort()}
 
 
@@ -88,11 +85,14 @@ def open_lab(
     Returns:
       What `run_cell` needs.
     """
-    fits = [finetune.make_fit(network, c) for c in (effort.finetune, effort.scratch)]
-    return Lab(source, network, params, effort, delta, *fits)
+    fit = finetune.make_fit(network, effort.finetune)
+    fit_scratch = fit
+    if effort.scratch != effort.finetune:
+        fit_scratch = finetune.make_fit(network, effort.scratch)
+    return Lab(source, network, params, effort, delta, fit, fit_scratch)
 
 
-_decide = jax.jit(risk.decide, static_argnums=0)
+_init_params = jax.jit(pretrain.init_params, static_argnums=0)
 
 
 def _baselines(drawn: Draw) -> dict[str, Callable]:
@@ -130,7 +130,7 @@ def decisions(
         return found.policy, found
 
     def scratch():
-        start = pretrain.init_params(lab.network, key("scratch init"))
+        start = _init_params(lab.network, key("scratch init"))
         found = lab.fit_scratch(start, padded, key("scratch"))
         return found.policy, found
 
@@ -138,7 +138,7 @@ def decisions(
         report(method.__name__)
         start = time.perf_counter()
         policy, found = method()
-        x = np.asarray(_decide(lab.network, policy, padded), np.float64)[: cell.n]
+        x = left_out.decide(lab.network, policy, padded)[: cell.n].astype(np.float64)
         yield method.__name__, x, time.perf_counter() - start, found
     report("baselines")
     for name, baseline in _baselines(drawn).items():

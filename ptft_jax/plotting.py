@@ -1,6 +1,7 @@
 """The figure of a run: measured errors and certified bounds against n."""
 
 import io
+import itertools
 import math
 from typing import Any
 
@@ -12,7 +13,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from ptft_jax import aggregate
 from ptft_jax.aggregate import Mean, Panel, Row, Series
 
-# Okabe & Ito's palette, told apart by the colour blind; baselines are grey, by marker.
+# Okabe & Ito's palette, told apart by the colour blind; the remaining hues of it and
+# greys, thin and with a marker each, are the baselines'.
 STYLES: dict[str, dict[str, Any]] = {
     "pretrained": {"color": "#0072B2", "marker": "o", "lw": 2},
     "finetuned": {"color": "#D55E00", "marker": "s", "lw": 2.4},
@@ -36,6 +38,8 @@ LABELS = {
     "gamma_poisson_eb": "Gamma–Poisson EB",
     "npmle_negbin": "NPMLE NegBin",
 }
+THIN = ("#CC79A7", "#56B4E9", "#E69F00", "0.45", "#B8A600", "0.65")
+SHIFT = {"pretrained": 0.975, "scratch": 1.025}
 MARKERS = "vDPX<>*hd"
 CERTIFIED = {
     "pretrained_betting": ("pretrained", "certified: pretrained, betting"),
@@ -77,10 +81,7 @@ def draw(risks: list[Row], bounds: list[Row], title: str) -> Figure:
         row[0].set_ylabel("excess cost over full information")
     for axis in axes[-1]:
         axis.set_xlabel("instances n")
-    handles: dict[str, Any] = {}
-    for axis in axes.flat[: len(panels)]:
-        found = axis.get_legend_handles_labels()
-        handles |= dict(zip(found[1], found[0], strict=True))
+    handles = _handles(axes.flat[: len(panels)])
     figure.legend(
         handles.values(),
         handles.keys(),
@@ -93,6 +94,18 @@ def draw(risks: list[Row], bounds: list[Row], title: str) -> Figure:
     return figure
 
 
+def _handles(axes) -> dict[str, Any]:
+    """Legend entries by label, once each: networks, references, baselines, bounds."""
+    found: dict[str, Any] = {}
+    for axis in axes:
+        pairs = axis.get_legend_handles_labels()
+        found |= dict(zip(pairs[1], pairs[0], strict=True))
+    first = [LABELS[method] for method in STYLES]
+    last = [label for _, label in CERTIFIED.values()]
+    middle = [label for label in found if label not in (*first, *last)]
+    return {x: found[x] for x in (*first, *middle, *last) if x in found}
+
+
 def _points(series: dict[int, Mean]) -> tuple[list[int], list[float], list[float]]:
     """Points that a logarithmic scale can show, and their standard errors."""
     shown = [(n, m) for n, m in series.items() if m.value > 0.0]
@@ -103,15 +116,19 @@ def _points(series: dict[int, Mean]) -> tuple[list[int], list[float], list[float
 
 
 def _draw_measured(axis, methods: Series) -> None:
-    markers = iter(MARKERS)
+    looks = zip(itertools.cycle(THIN), itertools.cycle(MARKERS), strict=False)
     for method, series in methods.items():
         if method == "full_information":
             continue
+        n, value, error = _points(series)
+        # side by side, error bars can be told apart
+        n = [SHIFT.get(method, 1.0) * each for each in n]
         style = STYLES.get(method)
         if style is None:
-            style = {"color": "0.55", "marker": next(markers, "."), "lw": 0.9}
+            color, marker = next(looks)
+            style = {"color": color, "marker": marker, "lw": 0.9, "ms": 4}
+            error = None
         plain = {"ls": "-", "ms": 5, "label": LABELS.get(method, method)}
-        n, value, error = _points(series)
         front = 3 if method in STYLES else 2
         axis.errorbar(n, value, yerr=error, capsize=2, zorder=front, **(plain | style))
 

@@ -90,16 +90,16 @@ def _cell(mean: Mean | None, text: str) -> str:
 
 
 def percent(mean: Mean) -> str:
-    """A mean excess with its standard error.
+    """A mean excess in percent, with its standard error.
 
     Args:
       mean: over seeds.
 
     Returns:
-      Such as "7.31 ± 0.20 %".
+      Such as "7.3 ± 0.2".
     """
-    error = "" if math.isnan(mean.error) else f" ± {100.0 * mean.error:.2f}"
-    return f"{100.0 * mean.value:.2f}{error} %"
+    error = "" if math.isnan(mean.error) else f" ± {100.0 * mean.error:.1f}"
+    return f"{100.0 * mean.value:.1f}{error}"
 
 
 def _summary_tables(result: Result) -> list[str]:
@@ -117,7 +117,7 @@ def _summary_tables(result: Result) -> list[str]:
             for name, by_n in methods.items()
         )
         out.append(
-            f"<h3>{caption}: excess cost</h3>"
+            f"<h3>{caption}: excess cost in %</h3>"
             f"<table><tr><th>method</th>{head}</tr>{rows}</table>"
         )
         rows = "".join(

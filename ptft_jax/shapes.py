@@ -7,7 +7,7 @@ from jaxtyping import Int
 
 from ptft_jax.types import Portfolio
 
-SMALLEST = 64
+SMALLEST = 128
 LARGEST_POWER = 512
 
 
@@ -28,17 +28,20 @@ def bucket(n: int) -> int:
     return -(-n // 64) * 64
 
 
-def take(portfolio: Portfolio, index: Int[np.ndarray, "k"]) -> Portfolio:
-    """The chosen instances, padded to `bucket(k)` by instances without observations.
+def take(
+    portfolio: Portfolio, index: Int[np.ndarray, "k"], size: int | None = None
+) -> Portfolio:
+    """The chosen instances, padded by instances without observations.
 
     Args:
       portfolio: n instances.
       index: positions in 0, …, n − 1, [k].
+      size: to pad to, ≥ k; `bucket(k)` where None.
 
     Returns:
       A portfolio whose first k instances are the chosen ones.
     """
-    extra = bucket(len(index)) - len(index)
+    extra = (bucket(len(index)) if size is None else size) - len(index)
 
     def pad(leaf: jax.Array) -> jax.Array:
         return jnp.pad(leaf[index], [(0, extra)] + [(0, 0)] * (leaf.ndim - 1))

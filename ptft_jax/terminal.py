@@ -6,7 +6,7 @@ from ptft_jax import aggregate
 from ptft_jax.experiment import Result
 from ptft_jax.report import percent
 
-SHOWN = ("pretrained_betting", "finetuned_betting")
+SHOWN = ("pretrained", "finetuned")
 
 
 def summary(result: Result) -> dict[str, Any]:
@@ -56,20 +56,20 @@ def print_table(result: Result) -> None:
         sizes = sorted({n for series in methods.values() for n in series})
         name = result.risks[0]["world"]
         title = f"{name}: m = {panel[0]}, q = {panel[1]:g}"
-        table = Table(title=title, caption="excess cost over full information")
-        table.add_column("method")
+        table = Table(title=title, caption="excess cost over full information, in %")
+        table.add_column("method", no_wrap=True)
         for n in sizes:
-            table.add_column(f"n = {n}", justify="right")
+            table.add_column(f"n = {n}", justify="right", no_wrap=True)
         for method, by_n in methods.items():
             style = "bold" if method == "finetuned" else None
             cells = [percent(by_n[n]) if n in by_n else "" for n in sizes]
             table.add_row(method, *cells, style=style)
         table.add_section()
-        for bound in SHOWN:
-            by_n = certified.get(panel, {}).get(bound, {})
+        for policy in SHOWN:
+            by_n = certified.get(panel, {}).get(f"{policy}_betting", {})
             excess = {n: m.value / full[panel][n] - 1.0 for n, m in by_n.items()}
-            cells = [f"≤ {excess[n]:.1%}" if n in excess else "" for n in sizes]
-            table.add_row(f"certified: {bound}", *cells)
+            cells = [f"≤ {100.0 * excess[n]:.1f}" if n in excess else "" for n in sizes]
+            table.add_row(f"certified {policy}", *cells)
         console.print(table)
     held = [row["holds"] for row in result.bounds if row["term"] == "total"]
     console.print(f"{sum(held)} of {len(held)} certified bounds hold.", highlight=False)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import certify, crossfit, shapes
+from ptft_jax import certify, left_out, shapes
 from ptft_jax.certify import Certified
 from ptft_jax.lab import Lab, Report, decisions
 from ptft_jax.sources import Cell, Draw
@@ -84,7 +84,7 @@ def true_risks(lab: Lab, cell: Cell, certified: Certified) -> Truth:
 def _population(network, half, padded: Portfolio, fresh: Draw, key):
     """Mean expected cost, and each instance's left-out cost, of a fold's policies."""
     size = fresh.portfolio.valid.shape[0]
-    position, counts, decisions = crossfit.left_out(
+    position, counts, decisions = left_out.several(
         network, half.policies, padded, half.context, key
     )
     used = np.asarray(counts)[:, :size]
@@ -92,7 +92,7 @@ def _population(network, half, padded: Portfolio, fresh: Draw, key):
     for name, x in decisions.items():
         exact = np.stack([fresh.cost(row.astype(np.float64)) for row in x[:, :size]])
         mean[name] = float(exact[used].mean())
-        own[name] = crossfit.instance_costs(padded, x, position, counts)[:size]
+        own[name] = left_out.instance_costs(padded, x, position, counts)[:size]
     return mean, own
 
 

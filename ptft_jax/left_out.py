@@ -1,0 +1,153 @@
+"""Decisions for instances that lack one observation, and their costs on that one."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Float64, Int, Key
+
+from ptft_jax import baselines, risk, shapes, types
+from ptft_jax.model import Network
+from ptft_jax.risk import Policy
+from ptft_jax.types import Portfolio
+
+MAX_ROWS = 32
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _one(network, params, head, portfolio):
+    decision = network.apply(params, portfolio)
+    return risk.apply_head(decision, head), decision.unit
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _one_left_out(network, params, head, portfolio, context, position):
+    attended = network.apply(params, context, method=risk.summarize)
+
+    def row(j):
+        rest, _ = types.leave_one_out(portfolio, j)
+        decision = network.apply(params, rest, context=attended)
+        return risk.apply_head(decision, head), decision.unit
+
+    return jax.lax.map(row, position)
+
+
+def _mean(one, network, policy, *arguments) -> Float[np.ndarray, "*s"]:
+    """The policy's decisions, its networks one after another: one program for any K."""
+    total = 0.0
+    for k in range(len(policy.head)):
+        params = jax.tree.map(lambda leaf, k=k: leaf[k], policy.params)
+        x, unit = one(network, params, policy.head[k], *arguments)
+        total = total + x
+    return np.asarray(risk.settle(total / len(policy.head), unit))
+
+
+def decide(
+    network: Network, policy: Policy, portfolio: Portfolio
+) -> Float[np.ndarray, "n"]:
+    """Decisions as of `risk.decide`, compiled once for all numbers of networks.
+
+    Args:
+      network: the Transformer.
+      policy: K networks and heads.
+      portfolio: n instances.
+
+    Returns:
+      Decisions ≥ 0, in units of the observations.
+    """
+    return _mean(_one, network, policy, portfolio)
+
+
+def left_out_decisions(
+    network: Network,
+    policy: Policy,
+    portfolio: Portfolio,
+    context: Portfolio,
+    position: Int[Array, "r n"],
+) -> Float[np.ndarray, "r n"]:
+    """Decisions for instances that lack one observation, in a context of others.
+
+    They are taken in parts of the context's size, so that folds and populations of any
+    size share one program.
+
+    Args:
+      network: the Transformer.
+      policy: K networks and heads.
+      portfolio: n instances.
+      context: the portfolio that is attended to, observations complete.
+      position: the observation each instance lacks, in each of r rows.
+
+    Returns:
+      Decisions ≥ 0, [r, n], that have not seen the observation left out.
+    """
+    n, size = portfolio.valid.shape[0], context.valid.shape[0]
+    found = []
+    for start in range(0, n, size):
+        index = np.arange(start, min(start + size, n))
+        part = shapes.take(portfolio, index, size)
+        left = jnp.pad(position[:, index], ((0, 0), (0, size - len(index))))
+        x = _mean(_one_left_out, network, policy, part, context, left)
+        found.append(x[:, : len(index)])
+    return np.concatenate(found, axis=1)
+
+
+@jax.jit
+def _left_out_saa(portfolio, position):
+    return jax.lax.map(
+        lambda j: baselines.saa(types.leave_one_out(portfolio, j)[0]), position
+    )
+
+
+def several(
+    network: Network,
+    policies: dict[str, Policy],
+    portfolio: Portfolio,
+    context: Portfolio,
+    key: Key[Array, ""],
+) -> tuple[Int[Array, "r n"], Bool[Array, "r n"], dict[str, Float[np.ndarray, "r n"]]]:
+    """Decisions of several policies, and of SAA, that lack the same observations.
+
+    Args:
+      network: the Transformer.
+      policies: by name.
+      portfolio: n instances.
+      context: the portfolio that is attended to.
+      key: typed PRNG key; it chooses what is left out, in at most `MAX_ROWS` rows.
+
+    Returns:
+      What is left out in each row, whether the row counts, and the decisions by name.
+    """
+    rows = min(portfolio.valid.shape[1], MAX_ROWS)
+    position, counts = risk.left_out(key, portfolio.valid, rows)
+    decisions = {
+        name: left_out_decisions(network, policy, portfolio, context, position)
+        for name, policy in policies.items()
+    }
+    decisions["saa"] = np.asarray(_left_out_saa(portfolio, position))
+    return position, counts, decisions
+
+
+def instance_costs(
+    portfolio: Portfolio,
+    decisions: Float[np.ndarray, "r n"],
+    position: Int[Array, "r n"],
+    counts: Bool[Array, "r n"],
+) -> Float64[np.ndarray, "n"]:
+    """Mean cost of each instance over the rows that count, in float64.
+
+    Args:
+      portfolio: n instances.
+      decisions: from `left_out_decisions`.
+      position: the observation left out, which is the demand met.
+      counts: whether the row counts for the instance.
+
+    Returns:
+      Costs, [n]; 0 where no row counts.
+    """
+    x, used = decisions.astype(np.float64), np.asarray(counts)
+    demand = np.asarray(portfolio.observations, np.float64)
+    met = np.take_along_axis(demand, np.asarray(position).T, axis=1).T
+    q = np.asarray(portfolio.quantile, np.float64)
+    cost = np.maximum(q * (met - x), (q - 1.0) * (met - x))
+    return np.where(used, cost, 0.0).sum(0) / np.maximum(used.sum(0), 1)
