@@ -40,7 +40,7 @@ class FinetuneConfig:
     num_rows: int = 8
     batch: int = 512
     checkpoints: tuple[int, ...] = (20, 40, 80, 160, 320)
-    radii: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)
+    radii: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
     adapter_rate: float = 2e-3
     full_rate: float = 3e-4
     caution: float = 1.0
@@ -123,18 +123,32 @@ def _train_folds(network, config, name, params, portfolio, weights, key):
     rate = config.full_rate if name == "full" else config.adapter_rate
     optimizer = _optimizer(name, rate, config.checkpoints[-1], params)
 
-    def fit(weight, fold_key):
+    checkpoints = jnp.asarray(config.checkpoints)
+
+    def fit(fold):
+        weight, fold_key = fold
         loss = _batch_loss(network, portfolio, weight, config.batch)
-        steps = train.make_steps(loss, optimizer, 0.95)
-        state, kept = train.init(params, optimizer), []
-        for start, stop in zip((0, *config.checkpoints), config.checkpoints, strict=False):
-            keys = jax.vmap(lambda i: jax.random.fold_in(fold_key, i))(jnp.arange(start, stop))
-            state, _ = steps(state, keys)
-            kept.append(state.average)
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *kept)
+        advance = train.make_steps(loss, optimizer, 0.95)
+
+        def step(carry, i):
+            state, kept = carry
+            state, _ = advance(state, jax.random.fold_in(fold_key, i)[None])
+            # Every step overwrites the slot of the next checkpoint, so one compiled
+            # step serves them all.
+            slot = jnp.searchsorted(checkpoints, i + 1)
+            kept = jax.tree.map(lambda b, leaf: b.at[slot].set(leaf), kept, state.average)
+            return (state, kept), None
+
+        empty = jax.tree.map(lambda leaf: jnp.zeros((len(checkpoints), *leaf.shape)), params)
+        first = (train.init(params, optimizer), empty)
+        (_, kept), _ = jax.lax.scan(step, first, jnp.arange(config.checkpoints[-1]))
+        return kept
 
     keys = jax.random.split(key, weights.shape[0])
-    return jax.vmap(fit, out_axes=1)(weights, keys)
+    # One fold after the other: products with shared weights run faster on a CPU than
+    # K small ones side by side, and compile once.
+    kept = jax.lax.map(fit, (weights, keys))
+    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), kept)
 
 
 def fold_of(key: Key[Array, ""], num_instances: int, num_folds: int) -> np.ndarray:

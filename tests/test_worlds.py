@@ -14,15 +14,10 @@ from ptft_jax.types import Portfolio, enable_x64
 from ptft_jax.worlds import WORLDS, demand, gamma_poisson, lognormal
 from ptft_jax.worlds.contaminated import contaminated
 
-BROAD = pytest.param(
-    WORLDS["demand"],
-    # under the type checker only: its transforms are given scalars beside arrays
-    marks=pytest.mark.xfail(raises=jaxtyping.TypeCheckError, strict=False),
-)
 # contaminated runs all of gamma_poisson; each world is a slow compile
 EACH = pytest.mark.parametrize(
     "world",
-    [WORLDS["lognormal"], WORLDS["contaminated"], BROAD],
+    [WORLDS["lognormal"], WORLDS["contaminated"], WORLDS["demand"]],
     ids=["lognormal", "contaminated", "demand"],
 )
 SHIPPED = {"gamma_poisson", "lognormal", "demand", "contaminated"}

@@ -10,8 +10,8 @@ POISSON_SWITCH = 14.0
 
 
 def sinh_arcsinh(
-    z: Float[Array, "*s"], skew: Float[Array, "*s"], tail: Float[Array, "*s"]
-) -> Float[Array, "*s"]:
+    z: Float[Array, "*#s"], skew: Float[Array, "*#s"], tail: Float[Array, "*#s"]
+) -> Float[Array, "*#s"]:
     """Sinh–arcsinh transform S(z) = sinh((asinh z + ε)·δ) of a standard normal z.
 
     Args:
@@ -26,8 +26,8 @@ def sinh_arcsinh(
 
 
 def box_cox_inverse(
-    t: Float[Array, "*s"], power: Float[Array, "*s"]
-) -> Float[Array, "*s"]:
+    t: Float[Array, "*#s"], power: Float[Array, "*#s"]
+) -> Float[Array, "*#s"]:
     """Inverse Box–Cox transform (1 + λt)₊^{1/λ}; exp(t) at λ = 0, 1 + t at λ = 1.
 
     λ = 1/3 is Wilson & Hilferty's (1931) approximation of a gamma variate.
@@ -46,8 +46,8 @@ def box_cox_inverse(
 
 
 def poisson_quantile(
-    u: Float[Array, "*s"], rate: Float[Array, "*s"]
-) -> Float[Array, "*s"]:
+    u: Float[Array, "*#s"], rate: Float[Array, "*#s"]
+) -> Float[Array, "*#s"]:
     """Poisson quantile function, min{k : F(k; λ) ≥ u}: one uniform gives one count.
 
     Exact summation of the pmf for λ ≤ 14 (40 terms: the mass left out is below 2e-8);
@@ -82,8 +82,8 @@ def poisson_quantile(
 
 
 def gamma(
-    key: Key[Array, ""], shape: Float[Array, "*s"], num_tries: int = 6
-) -> Float[Array, "*s"]:
+    key: Key[Array, ""], shape: Float[Array, "*#s"], num_tries: int = 6
+) -> Float[Array, "*#s"]:
     """Gamma(shape, 1) draws by Marsaglia & Tsang (2000), a fixed number of proposals.
 
     A proposal is accepted with probability above .95, so all six fail with

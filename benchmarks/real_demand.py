@@ -1,0 +1,138 @@
+"""Fine-tuned and pretrained excess cost against every baseline on real demand.
+
+`python -m benchmarks.real_demand rossmann --n 1115 --seeds 5` prints one row a cell:
+excess over full information in percent, and its ratio to the cell's best baseline.
+Finished seeds are kept under results/ and not run again.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ptft_jax import (
+    baselines,
+    checkpoint,
+    data,
+    empirical,
+    finetune,
+    risk,
+    types,
+)
+
+FILES = {
+    "rossmann": ("rossmann_daily_adjsales.csv", {}),
+    "carparts": ("carparts.csv", {"complete_only": True, "min_positive": 10}),
+}
+CONTINUOUS = ("saa", "pooled_loo", "shrunken_saa", "lognormal_eb", "global_qr")
+COUNTS = ("saa", "shrunken_saa", "npmle_negbin", "gamma_poisson_eb")
+
+
+def folder() -> pathlib.Path:
+    """Where the data sets lie: PTFT_DATA or ../shared/data."""
+    path = pathlib.Path(os.environ.get("PTFT_DATA", "../shared/data"))
+    if not path.is_dir():
+        raise SystemExit(f"no data in {path}; set PTFT_DATA to the folder that has it")
+    return path
+
+
+def rules(name: str) -> dict:
+    """The baselines of a data set."""
+    if name == "rossmann":
+        return {key: baselines.NEWSVENDOR[key] for key in CONTINUOUS}
+    return {key: baselines.COUNTS[key] for key in COUNTS}
+
+
+def sample(truth, protocol, seed, n, m):
+    """Truth and data of one portfolio."""
+    rng = np.random.default_rng([seed, n, m])
+    part = empirical.take(truth, rng.permutation(len(truth.length))[:n])
+    if protocol == "iid":
+        return part, empirical.sample_iid(part, rng, m)
+    past, future = empirical.sample_rolling(part, rng, m)
+    return empirical.from_columns(future.T), past
+
+
+def run_seed(name, truth, protocol, seed, n, m, q, shipped, fit) -> dict:
+    """Excess cost of every method on one portfolio."""
+    network, params, _ = shipped
+    part, observed = sample(truth, protocol, seed, n, m)
+    portfolio = types.portfolio(jnp.asarray(observed, jnp.float32), q)
+    full = empirical.expected_cost(part, empirical.full_information(part, q), q).sum()
+
+    def excess(x):
+        x = np.asarray(x, np.float64)
+        return float(empirical.expected_cost(part, x, q).sum() / full - 1.0)
+
+    decide = lambda policy: DECIDE(network, policy, portfolio)
+    found = fit(params, portfolio, jax.random.key(seed))
+    result = {key: excess(rule(portfolio)) for key, rule in rules(name).items()}
+    result["pretrained"] = excess(decide(risk.single(network, params)))
+    result["finetuned"] = excess(decide(found.policy))
+    result["chosen"] = f"{found.chosen.name} {found.chosen.dial:g}"
+    return result
+
+
+DECIDE = jax.jit(risk.decide, static_argnums=0)
+
+
+def cell(name, truth, protocol, n, m, q, seeds, shipped, fit, out) -> None:
+    """Runs the seeds of a cell that are not on disk and prints its row."""
+    results = []
+    for seed in range(seeds):
+        path = out / f"{name}-{protocol}-{n}-{m}-{q}-{seed}.json"
+        if not path.exists():
+            record = run_seed(name, truth, protocol, seed, n, m, q, shipped, fit)
+            path.write_text(json.dumps(record))
+        results.append(json.loads(path.read_text()))
+    column = {
+        key: np.array([result[key] for result in results])
+        for key in results[0]
+        if key != "chosen"
+    }
+    error = lambda x: 100 * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.nan
+    named = [key for key in column if key not in ("pretrained", "finetuned")]
+    best = min(named, key=lambda key: column[key].mean())
+    ratio = column["finetuned"].mean() / column[best].mean()
+    change = column["finetuned"] - column["pretrained"]
+    print(
+        f"{protocol:7s} n={n:<5d} m={m:<3d} q={q:<4g} "
+        + " ".join(f"{key} {100 * x.mean():.2f}±{error(x):.2f}" for key, x in column.items())
+        + f" | ft−pre {100 * change.mean():+.2f}±{error(change):.2f}"
+        + f" | ft/{best} {ratio:.3f} | {[result['chosen'] for result in results]}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Parses the command line and runs the cells."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=FILES)
+    parser.add_argument("--n", default="max")
+    parser.add_argument("--observations", default="5,10,20")
+    parser.add_argument("--quantile", default="0.9,0.95")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--protocol", default="iid", choices=("iid", "rolling"))
+    parser.add_argument("--weights", default=None)
+    parser.add_argument("--out", default="results/real_demand", type=pathlib.Path)
+    args = parser.parse_args()
+    file, options = FILES[args.name]
+    truth = empirical.from_columns(data.read(folder() / file, **options).values)
+    load = checkpoint.load_network if args.weights else checkpoint.load_shipped
+    shipped = load(args.weights) if args.weights else load()
+    fit = finetune.make_fit(shipped[0], finetune.FinetuneConfig())
+    args.out.mkdir(parents=True, exist_ok=True)
+    for n in args.n.split(","):
+        size = len(truth.length) if n == "max" else int(n)
+        for m in map(int, args.observations.split(",")):
+            for q in map(float, args.quantile.split(",")):
+                settings = (args.name, truth, args.protocol, size, m, q)
+                cell(*settings, args.seeds, shipped, fit, args.out)
+
+
+if __name__ == "__main__":
+    main()
