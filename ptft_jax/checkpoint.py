@@ -31,7 +31,9 @@ def save(path: str | os.PathLike, tree: Any, metadata: dict[str, Any]) -> None:
     arrays = {jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves}
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     header = {"ptft": json.dumps(metadata, sort_keys=True)}
-    save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, partial, header)
+    save_file(
+        {name: np.ascontiguousarray(a) for name, a in arrays.items()}, partial, header
+    )
     os.replace(partial, path)
 
 
@@ -54,7 +56,9 @@ def load(path: str | os.PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
         wanted = {jax.tree_util.keystr(key): leaf for key, leaf in leaves}
         if set(wanted) != set(file.keys()):
             odd = sorted(set(wanted) ^ set(file.keys()))
-            raise ValueError(f"{path} holds another network; {len(odd)} names differ: {odd[:3]}")
+            raise ValueError(
+                f"{path} holds another network; {len(odd)} names differ: {odd[:3]}"
+            )
         arrays = [file.get_tensor(name) for name in wanted]
     for name, array, leaf in zip(wanted, arrays, wanted.values(), strict=True):
         if array.shape != leaf.shape:
@@ -62,7 +66,9 @@ def load(path: str | os.PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
     return jax.tree_util.tree_unflatten(structure, arrays), metadata
 
 
-def save_network(path: str | os.PathLike, network: Network, params: Any, **info: Any) -> None:
+def save_network(
+    path: str | os.PathLike, network: Network, params: Any, **info: Any
+) -> None:
     """Writes a network: its shape in the header, its parameters as tensors.
 
     Args:
@@ -95,7 +101,9 @@ def load_network(path: str | os.PathLike) -> tuple[Network, Any, dict[str, Any]]
     if "network" not in metadata:
         raise ValueError(f"{path} has no ptft network in its header")
     network = Network(**metadata["network"])
-    like = jax.eval_shape(lambda key: pretrain.init_params(network, key), jax.random.key(0))
+    like = jax.eval_shape(
+        lambda key: pretrain.init_params(network, key), jax.random.key(0)
+    )
     params, _ = load(path, like)
     return network, params, metadata["info"]
 
@@ -109,5 +117,7 @@ def load_shipped(name: str = SHIPPED) -> tuple[Network, Any, dict[str, Any]]:
     Returns:
       The Transformer, its parameters, and what made it.
     """
-    with resources.as_file(resources.files("ptft_jax") / "weights" / f"{name}.safetensors") as p:
+    with resources.as_file(
+        resources.files("ptft_jax") / "weights" / f"{name}.safetensors"
+    ) as p:
         return load_network(p)

@@ -1,4 +1,4 @@
-"""What the network sees: unit-free summaries of a portfolio, streamable over instances."""
+"""What the network sees: unit-free summaries of a portfolio and its instances."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ptft_jax.types import Portfolio
-
 
 MAX_INSTANCES = 512.0  # the network is told of at most this many
 MAX_MULTIPLE = 1e4  # float32 cannot tell multiples of a smaller unit from others
@@ -167,7 +166,8 @@ def statistics(portfolio: Portfolio) -> Statistics:
     log_mean = jnp.log(jnp.maximum(mean, 1e-30))
     center = jnp.exp(_masked_mean(log_mean, present & (mean > 0)))
     unit = smallest_gap(portfolio.observations, portfolio.valid)
-    unit = jnp.where(jnp.isfinite(unit), unit, center)
+    # A smaller unit is as good as none, and dividing by it would overflow.
+    unit = jnp.where(jnp.isfinite(unit), jnp.maximum(unit, 1e-6 * center), center)
     multiple = jnp.where(portfolio.valid, portfolio.observations / unit, 0.0)
     is_lattice = (jnp.abs(multiple - jnp.round(multiple)) < 0.02).all() & (unit > 0)
     is_lattice &= multiple.max() < MAX_MULTIPLE

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Key
 
 from ptft_jax import head, risk, train, types
 from ptft_jax.model import Network
@@ -113,7 +113,9 @@ def _batch_loss(network, portfolio, weight, batch):
             part = jax.tree.map(lambda leaf: leaf[chosen], part)
         rest, label, w, quantile = part
         decision = network.apply(params, rest)
-        return (w * newsvendor.cost(decision.base, label, quantile)).sum() / (w * label).sum()
+        return (w * newsvendor.cost(decision.base, label, quantile)).sum() / (
+            w * label
+        ).sum()
 
     return loss
 
@@ -136,10 +138,14 @@ def _train_folds(network, config, name, params, portfolio, weights, key):
             # Every step overwrites the slot of the next checkpoint, so one compiled
             # step serves them all.
             slot = jnp.searchsorted(checkpoints, i + 1)
-            kept = jax.tree.map(lambda b, leaf: b.at[slot].set(leaf), kept, state.average)
+            kept = jax.tree.map(
+                lambda b, leaf: b.at[slot].set(leaf), kept, state.average
+            )
             return (state, kept), None
 
-        empty = jax.tree.map(lambda leaf: jnp.zeros((len(checkpoints), *leaf.shape)), params)
+        empty = jax.tree.map(
+            lambda leaf: jnp.zeros((len(checkpoints), *leaf.shape)), params
+        )
         first = (train.init(params, optimizer), empty)
         (_, kept), _ = jax.lax.scan(step, first, jnp.arange(config.checkpoints[-1]))
         return kept
@@ -162,7 +168,9 @@ def fold_of(key: Key[Array, ""], num_instances: int, num_folds: int) -> np.ndarr
     Returns:
       Fold numbers, [n].
     """
-    return np.asarray(jax.random.permutation(key, jnp.arange(num_instances) % num_folds))
+    return np.asarray(
+        jax.random.permutation(key, jnp.arange(num_instances) % num_folds)
+    )
 
 
 def _head_candidates(network, config, params, rows, quantile, weights, folds):
@@ -197,7 +205,9 @@ def _candidate(name, dial, before, after):
     saved = np.asarray(before - after, np.float64)
     total = float(np.sum(before, dtype=np.float64)) or 1.0
     spread = np.sqrt(len(saved)) * saved.std(ddof=1)
-    return Candidate(name, float(dial), float(saved.sum() / total), float(spread / total))
+    return Candidate(
+        name, float(dial), float(saved.sum() / total), float(spread / total)
+    )
 
 
 Fit = Callable[[Any, Portfolio, Key[Array, ""]], Finetuned]
@@ -206,8 +216,8 @@ Fit = Callable[[Any, Portfolio, Key[Array, ""]], Finetuned]
 def make_fit(network: Network, config: FinetuneConfig) -> Fit:
     """Returns `fit(params, portfolio, key) -> Finetuned`.
 
-    Every candidate (class and radius or number of steps) is fitted K times, each time to
-    the leave-one-out labels of all folds but one, and judged on the fold left out. The
+    Every candidate (class and radius or number of steps) is fitted K times, each time
+    to the leave-one-out labels of all folds but one, and judged on the fold left out. The
     candidate with the largest gain less `caution` standard errors is adopted if that is
     above 0; its K networks decide by their mean. Otherwise nothing changes.
 
@@ -255,11 +265,15 @@ def make_fit(network: Network, config: FinetuneConfig) -> Fit:
                 stacked = train_folds(
                     network, config, name, params, portfolio, weights, class_key
                 )
-                costs = trained_costs(network, stacked, portfolio, position, counts, folds)
+                costs = trained_costs(
+                    network, stacked, portfolio, position, counts, folds
+                )
                 pick = lambda c, tree: jax.tree.map(lambda leaf: leaf[c], tree)
                 policies = [Policy(pick(c, stacked), heads) for c in range(len(costs))]
                 dials = config.checkpoints
-            for dial, cost, candidate in zip(dials, np.asarray(costs), policies, strict=True):
+            for dial, cost, candidate in zip(
+                dials, np.asarray(costs), policies, strict=True
+            ):
                 found.append((_candidate(name, dial, before, cost[usable]), candidate))
         score = lambda pair: pair[0].gain - config.caution * pair[0].gain_se
         chosen, policy = max(found, key=score)

@@ -1,4 +1,4 @@
-"""Fine-tuning of the last layer: a convex programme over a ball, solved to a certificate."""
+"""Fine-tuning of the last layer: a convex programme over a ball, with a certificate."""
 
 from typing import NamedTuple
 
@@ -63,7 +63,10 @@ def project(
         low, high = bracket
         middle = (low + high) / 2.0
         is_outside = jnp.linalg.norm(pulled(middle)) > radius
-        return (jnp.where(is_outside, middle, low), jnp.where(is_outside, high, middle)), None
+        return (
+            jnp.where(is_outside, middle, low),
+            jnp.where(is_outside, high, middle),
+        ), None
 
     top = jnp.log(curvature.max())
     (_, high), _ = jax.lax.scan(halve, (top - 30.0, top + 30.0), length=40)
@@ -79,13 +82,15 @@ def solve(
     num_steps: int = 300,
     smoothing: float = 0.004,
 ) -> Solution:
-    """min_{‖u‖ ≤ r} Σ_i w_i mean_j c(x⁰_ij + s_ij⟨u, h_ij⟩, ξ_ij), by accelerated projection.
+    """Head of least leave-one-out cost in a ball, by accelerated projection.
+
+    min_{‖u‖ ≤ r} Σ_i w_i mean_j c(x⁰_ij + s_ij⟨u, h_ij⟩, ξ_ij).
 
     FISTA with restarts on the smoothed cost, in the metric of its curvature bound
-    Σ ω s h hᵀ/(2·smoothing), so that features of any correlation converge alike. The gap
-    is Frank & Wolfe's of the smoothed objective, ⟨∇F(u), u⟩ + r‖∇F(u)‖, plus the
-    Σ ω·width/4 by which smoothing may differ: by convexity their sum bounds the distance
-    of the unsmoothed objective from its minimum over the ball.
+    Σ ω s h hᵀ/(2·smoothing), so that features of any correlation converge alike. The
+    gap is Frank & Wolfe's of the smoothed objective, ⟨∇F(u), u⟩ + r‖∇F(u)‖, plus the
+    Σ ω·width/4 by which smoothing may differ: by convexity their sum bounds the
+    distance of the unsmoothed objective from its minimum over the ball.
 
     Args:
       rows: left-out decisions and labels.
@@ -116,13 +121,19 @@ def solve(
         v, ahead, momentum = carry
         new = project(ahead - jax.grad(smooth)(ahead) / curvature, curvature, radius)
         is_uphill = jnp.vdot((ahead - new) * curvature, new - v) > 0
-        grown = jnp.where(is_uphill, 1.0, (1.0 + jnp.sqrt(1.0 + 4.0 * momentum**2)) / 2.0)
+        grown = jnp.where(
+            is_uphill, 1.0, (1.0 + jnp.sqrt(1.0 + 4.0 * momentum**2)) / 2.0
+        )
         push = jnp.where(is_uphill, 0.0, (momentum - 1.0) / grown)
         return (new, new + push * (new - v), grown), None
 
     first = project(basis.T @ start, curvature, radius)
     (v, _, _), _ = jax.lax.scan(step, (first, first, jnp.ones(())), length=num_steps)
     slope = jax.grad(smooth)(v)
-    gap = jnp.vdot(slope, v) + radius * jnp.linalg.norm(slope) + (omega * width).sum() / 4.0
+    gap = (
+        jnp.vdot(slope, v)
+        + radius * jnp.linalg.norm(slope)
+        + (omega * width).sum() / 4.0
+    )
     objective = (omega * newsvendor.cost(predict(v), rows.label, quantile)).sum()
     return Solution(basis @ v, objective, gap)

@@ -1,8 +1,8 @@
-"""The Transformer: attends within an instance by pooling, across instances by latents.
+"""The Transformer: pools within an instance, attends across instances by latents.
 
-Cost is linear in n: instances attend to a fixed number of latent portfolio tokens, which
-attend to the instances. Permuting instances permutes decisions; permuting an instance's
-observations changes nothing.
+Cost is linear in n: instances attend to a fixed number of latent portfolio tokens,
+which attend to the instances. Permuting instances permutes decisions; permuting an
+instance's observations changes nothing.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,9 @@ class Decision(NamedTuple):
     base: Float[Array, "n"]
     scale: Float[Array, "n"]
     hidden: Float[Array, "n d"]  # ‖h‖₂ = √d exactly
-    unit: Float[Array, "n"]  # decisions are multiples of it; 0 where demand is continuous
+    unit: Float[
+        Array, "n"
+    ]  # decisions are multiples of it; 0 where demand is continuous
 
 
 def rms_norm(x: Float[Array, "*s d"]) -> Float[Array, "*s d"]:
@@ -46,7 +48,7 @@ def rms_norm(x: Float[Array, "*s d"]) -> Float[Array, "*s d"]:
 
 
 def soften_steps(x: Float[Array, "*s"], unit: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """A smooth staircase through the multiples of a unit: t − .95 sin(2πt)/2π, t = x/unit.
+    """A smooth staircase through multiples of a unit: t − .95 sin(2πt)/2π, t = x/unit.
 
     The expected cost of counts is linear between multiples, so the best decision is one
     of them; the staircase keeps a slope by which training can move to the next.
@@ -70,11 +72,14 @@ class Attend(nn.Module):
 
     @nn.compact
     def __call__(self, queries, keys, valid=None):
+        """Queries [i, d] after attending to keys [j, d], those that are `valid`."""
         D, H = queries.shape[-1], self.heads
         project = lambda name: nn.Dense(D, use_bias=False, name=name)
         normed = nn.LayerNorm(use_bias=False, name="query_norm")(queries)
         keys = nn.LayerNorm(use_bias=False, name="key_norm")(keys)
-        q, k, v = (project(c)(x) for c, x in zip("qkv", (normed, keys, keys), strict=True))
+        q, k, v = (
+            project(c)(x) for c, x in zip("qkv", (normed, keys, keys), strict=True)
+        )
         # Heads as rows that are zero outside their slice of d: one plain product with
         # the latents' H·L rows runs several times faster than H small ones.
         slices = jnp.repeat(jnp.eye(H, dtype=q.dtype), D // H, axis=1)
@@ -95,6 +100,7 @@ class Feedforward(nn.Module):
 
     @nn.compact
     def __call__(self, x):
+        """Tokens [i, d] after the perceptron."""
         y = nn.LayerNorm(use_bias=False)(x)
         y = nn.Dense(2 * x.shape[-1])(y)
         return x + nn.Dense(x.shape[-1])(nn.gelu(y))
@@ -118,6 +124,7 @@ class Network(nn.Module):
     heads: int = 4
 
     def setup(self):
+        """Declares the layers."""
         D, E = self.width, self.observation_width
         self.observe = nn.Dense(E)
         self.embed = nn.Dense(D)

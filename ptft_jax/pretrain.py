@@ -1,6 +1,7 @@
 """Pretraining on fresh synthetic portfolios, every step."""
 
 import functools
+import math
 import os
 import pathlib
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from ptft_jax import checkpoint, losses, train
 from ptft_jax.model import Network
 from ptft_jax.worlds import broad
 
+MAX_CONSECUTIVE_SKIPS = 5
 SampleExample = Callable[..., broad.Example]
 
 
@@ -25,7 +27,7 @@ class PretrainConfig:
 
     Attributes:
       num_steps: optimizer steps.
-      shapes: (portfolios, instances, observations) of the batches, taken in turn by chunks.
+      shapes: (portfolios, instances, observations) of the batches, in turn by chunks.
       chunk: steps of one shape in one scan.
       num_quantiles: critical ratios asked of every instance.
       num_future: future demands that stand for a law in the loss.
@@ -34,7 +36,7 @@ class PretrainConfig:
       average_decay: of the moving average of the parameters.
     """
 
-    num_steps: int = 12_000
+    num_steps: int = 6_000
     shapes: tuple[tuple[int, int, int], ...] = (
         (64, 32, 10),
         (32, 64, 20),
@@ -50,7 +52,7 @@ class PretrainConfig:
 
 
 def make_optimizer(config: PretrainConfig) -> optax.GradientTransformation:
-    """AdamW with warm-up, cosine decay and clipping by global norm.
+    """AdamW with warm-up and cosine decay, clipped; skips steps that are not finite.
 
     Args:
       config: its steps, learning rate and weight decay are used.
@@ -61,9 +63,9 @@ def make_optimizer(config: PretrainConfig) -> optax.GradientTransformation:
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, config.learning_rate, min(500, config.num_steps // 10), config.num_steps
     )
-    return optax.chain(
-        optax.clip_by_global_norm(1.0),
-        optax.adamw(schedule, b2=0.99, weight_decay=config.weight_decay),
+    adam = optax.adamw(schedule, b2=0.99, weight_decay=config.weight_decay)
+    return optax.apply_if_finite(
+        optax.chain(optax.clip_by_global_norm(1.0), adam), MAX_CONSECUTIVE_SKIPS
     )
 
 
@@ -135,7 +137,7 @@ def run(
       The averaged parameters and the mean loss of each chunk of this call.
 
     Raises:
-      FloatingPointError: if the loss stops being finite; the checkpoint is kept.
+      FloatingPointError: if no loss of a chunk is finite; the checkpoint is kept.
       ValueError: if the checkpoint at `path` is of another configuration.
     """
     init_key, step_key = jax.random.split(key)
@@ -145,20 +147,26 @@ def run(
     if path is not None and pathlib.Path(path).exists():
         state, made_by = checkpoint.load(path, state)
         if made_by["config"] != fingerprint:
-            raise ValueError(f"{path} is a checkpoint of another configuration; remove it")
+            raise ValueError(
+                f"{path} is a checkpoint of another configuration; remove it"
+            )
 
     @functools.cache
     def program(shape):
         loss = make_loss(network, config, shape, sample_example)
-        return jax.jit(train.make_steps(loss, optimizer, config.average_decay), donate_argnums=0)
+        return jax.jit(
+            train.make_steps(loss, optimizer, config.average_decay), donate_argnums=0
+        )
 
     trace = []
     for start in range(int(state.step), config.num_steps, config.chunk):
         shape = config.shapes[start // config.chunk % len(config.shapes)]
         steps = jnp.arange(start, min(start + config.chunk, config.num_steps))
-        state, values = program(shape)(state, jax.vmap(lambda i: jax.random.fold_in(step_key, i))(steps))
-        trace.append(float(values.mean()))
-        if not jnp.isfinite(trace[-1]):
+        state, values = program(shape)(
+            state, jax.vmap(lambda i: jax.random.fold_in(step_key, i))(steps)
+        )
+        trace.append(float(jnp.nanmean(values)))
+        if not math.isfinite(trace[-1]):
             raise FloatingPointError(f"the loss is {trace[-1]} at step {start}")
         done = start + len(steps)
         if path is not None and (done % save_every == 0 or done == config.num_steps):

@@ -45,7 +45,7 @@ def single(network: Network, params: Any) -> Policy:
 
 
 def apply_head(decision: Decision, head: Float[Array, "d"]) -> Float[Array, "*s"]:
-    """x = x⁰ + s·⟨u, h⟩, before it is cut off at 0.
+    """The decision x = x⁰ + s·⟨u, h⟩, before it is settled.
 
     Args:
       decision: base, scale and features.

@@ -7,7 +7,9 @@ import pytest
 from ptft_jax import finetune, model, pretrain, risk, types
 from ptft_jax.problems import newsvendor
 
-NETWORK = model.Network(width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2)
+NETWORK = model.Network(
+    width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2
+)
 CONFIG = finetune.FinetuneConfig(num_folds=3, num_rows=3, checkpoints=(5, 30))
 fit = finetune.make_fit(NETWORK, CONFIG)
 decide = jax.jit(risk.decide, static_argnums=0)
@@ -67,7 +69,9 @@ def test_folds_differ_in_size_by_at_most_one():
 
 def test_adapter_is_a_few_hundred_parameters():
     network = model.Network()
-    params = jax.eval_shape(lambda key: pretrain.init_params(network, key), jax.random.key(0))
+    params = jax.eval_shape(
+        lambda key: pretrain.init_params(network, key), jax.random.key(0)
+    )
     mask = jax.tree_util.tree_map_with_path(finetune.is_adapter, params)
     sizes = jax.tree.map(lambda leaf, used: leaf.size * used, params, mask)
     assert 100 < sum(jax.tree.leaves(sizes)) < 3000
@@ -78,7 +82,9 @@ def test_left_out_positions_are_observations_and_do_not_repeat():
     position, counts = risk.left_out(jax.random.key(0), valid, 7)
     for i in range(50):
         used = np.asarray(position[:, i])[np.asarray(counts[:, i])]
-        assert len(set(used)) == len(used) == (valid[i].sum() if valid[i].sum() > 1 else 0)
+        assert (
+            len(set(used)) == len(used) == (valid[i].sum() if valid[i].sum() > 1 else 0)
+        )
         assert np.asarray(valid)[i, used].all()
 
 

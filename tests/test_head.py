@@ -16,7 +16,11 @@ def random_rows(seed=0, r=4, n=60, d=6):
     base = 1.5 * scale
     truth = jnp.linspace(-0.1, 0.1, d)
     label = base + scale * (hidden @ truth + 0.4 * jax.random.normal(keys[2], (r, n)))
-    return risk.Rows(Decision(base, scale, hidden, jnp.zeros_like(base)), label, jnp.full((r, n), 1.0 / r))
+    return risk.Rows(
+        Decision(base, scale, hidden, jnp.zeros_like(base)),
+        label,
+        jnp.full((r, n), 1.0 / r),
+    )
 
 
 def objective(rows, u, quantile):
@@ -35,7 +39,9 @@ def test_solution_is_in_the_ball_and_its_certificate_holds(radius):
     def inside(v):
         return v * radius / max(np.linalg.norm(v), radius)
 
-    value = lambda v: float(objective(rows, jnp.asarray(inside(v), jnp.float32), quantile))
+    value = lambda v: float(
+        objective(rows, jnp.asarray(inside(v), jnp.float32), quantile)
+    )
     best = min(
         optimize.minimize(value, inside(start), method="Powell").fun
         for start in (np.zeros(6), np.asarray(found.head))
@@ -56,7 +62,9 @@ def test_weight_zero_leaves_an_instance_out():
     rows, quantile = random_rows(), jnp.full(60, 0.8)
     weight = jnp.ones(60).at[:10].set(0.0)
     spoiled = rows._replace(label=rows.label.at[:, :10].mul(100.0))
-    solve = lambda rows: head.solve(rows, quantile, weight, jnp.array(0.3), jnp.zeros(6))
+    solve = lambda rows: head.solve(
+        rows, quantile, weight, jnp.array(0.3), jnp.zeros(6)
+    )
     np.testing.assert_allclose(solve(rows).head, solve(spoiled).head, atol=1e-6)
 
 

@@ -48,7 +48,9 @@ def test_scaling_observations_scales_decisions(policy, factor):
     data = demands()
     scaled = data._replace(observations=data.observations * factor)
     chex.assert_trees_all_close(
-        decide(NETWORK, policy, scaled), factor * decide(NETWORK, policy, data), rtol=1e-3
+        decide(NETWORK, policy, scaled),
+        factor * decide(NETWORK, policy, data),
+        rtol=1e-3,
     )
 
 
@@ -87,7 +89,9 @@ def test_an_instance_is_decided_alone_given_its_context(policy):
     data = demands()
     first = jax.tree.map(lambda leaf: leaf[:1], data)
     chex.assert_trees_all_close(
-        decide(NETWORK, policy, first, data), decide(NETWORK, policy, data)[:1], rtol=1e-4
+        decide(NETWORK, policy, first, data),
+        decide(NETWORK, policy, data)[:1],
+        rtol=1e-4,
     )
 
 

@@ -7,7 +7,9 @@ import pytest
 from ptft_jax import checkpoint, losses, model, pretrain
 from ptft_jax.worlds import broad
 
-NETWORK = model.Network(width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2)
+NETWORK = model.Network(
+    width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2
+)
 CONFIG = pretrain.PretrainConfig(num_steps=6, shapes=((4, 8, 4), (2, 16, 3)), chunk=2)
 KEY = jax.random.key(3)
 

@@ -1,0 +1,1 @@
+"""Decision problems: cost, expected cost, the best decision under a known law."""

@@ -1,6 +1,7 @@
 """Makes the shipped weights from nothing: `python -m ptft_jax.weights.make`.
 
-The same seed on the same versions and kind of device gives the same file.
+The same seed on the same versions and kind of device gives the same file. Interrupted,
+it goes on from its last checkpoint.
 """
 
 import pathlib
@@ -23,11 +24,15 @@ def main() -> None:
     def report(step: int, loss: float) -> None:
         if step % 500 == 0:
             seconds = time.perf_counter() - start
-            print(f"step {step} of {config.num_steps}  loss {loss:.4f}  {seconds:.0f} s")
+            print(
+                f"step {step} of {config.num_steps}  loss {loss:.4f}  {seconds:.0f} s"
+            )
             sys.stdout.flush()
 
     path = pathlib.Path(__file__).with_name(f"{checkpoint.SHIPPED}.safetensors")
-    params, _ = pretrain.run(network, config, jax.random.key(SEED), report=report)
+    state = path.with_suffix(".state")
+    key = jax.random.key(SEED)
+    params, _ = pretrain.run(network, config, key, path=state, report=report)
     checkpoint.save_network(
         path,
         network,
@@ -38,6 +43,7 @@ def main() -> None:
         device=jax.devices()[0].device_kind,
         seconds=round(time.perf_counter() - start),
     )
+    state.unlink()
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
 
 

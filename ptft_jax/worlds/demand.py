@@ -152,7 +152,7 @@ def demand(
     day: Float[Array, "n k"],
     count: Float[Array, "n k"],
 ) -> Float[Array, "n k"]:
-    """Demand by inverse transform: ξ = level · lift(day) · boxcox⁻¹(σ S(z)), or its counts.
+    """Demand by inverse transform: level · lift(day) · boxcox⁻¹(σ S(z)), or its counts.
 
     Args:
       instances: how each instance varies.
