@@ -101,7 +101,9 @@ def cell(name, truth, protocol, n, m, q, seeds, shipped, fit, out) -> None:
     change = column["finetuned"] - column["pretrained"]
     print(
         f"{protocol:7s} n={n:<5d} m={m:<3d} q={q:<4g} "
-        + " ".join(f"{key} {100 * x.mean():.2f}±{error(x):.2f}" for key, x in column.items())
+        + " ".join(
+            f"{key} {100 * x.mean():.2f}±{error(x):.2f}" for key, x in column.items()
+        )
         + f" | ft−pre {100 * change.mean():+.2f}±{error(change):.2f}"
         + f" | ft/{best} {ratio:.3f} | {[result['chosen'] for result in results]}",
         flush=True,
