@@ -218,7 +218,7 @@ def make_fit(network: Network, config: FinetuneConfig) -> Fit:
 
     Every candidate (class and radius or number of steps) is fitted K times, each time
     to the leave-one-out labels of all folds but one, and judged on the fold left out.
-    The candidate with the largest gain less `caution` standard errors is adopted if that is
+    The candidate of largest gain less `caution` standard errors is adopted if that is
     above 0; its K networks decide by their mean. Otherwise nothing changes.
 
     Args:

@@ -13,10 +13,10 @@ from ptft_jax.worlds.broad import Example
 def pretraining_loss(params, network: Network, example: Example) -> Float[Array, ""]:
     """Future cost of a portfolio's decisions over that of one who knows its moments.
 
-    L = mean_q[ Σ_i E c(x_iq, ξ_i)/s̃_i / Σ_i E c(x°_iq, ξ_i)/s̃_i ] with
-    x° = Eξ + z_q sd ξ and s̃_i the observed mean shrunk towards the portfolio's. Within a
-    portfolio the weights depend only on what the decision maker sees, so the minimiser
-    stays the Bayes decision; across portfolios and quantiles every one counts alike.
+    L = mean_q[ Σ_i E c(x_iq, ξ_i)/s̃_i / Σ_i E c(x°_iq, ξ_i)/s̃_i ],
+    where x° = Eξ + z_q sd ξ and s̃_i the observed mean shrunk to the portfolio's.
+    Within a portfolio the weights depend only on what the decision maker sees, so the
+    minimiser stays the Bayes decision; all portfolios and quantiles count alike.
 
     Args:
       params: of the network.
