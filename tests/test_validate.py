@@ -117,7 +117,8 @@ def test_whole_numbers_bring_the_count_baselines():
     assert set(rows) >= REQUIRED | {"gamma_poisson_eb", "npmle_negbin"}
 
 
-def test_a_world_has_bayes_and_its_population_is_of_the_same_law():
+def test_a_world_has_bayes_and_its_population_is_of_the_same_law(monkeypatch):
+    monkeypatch.setattr(sources, "FRESH_INSTANCES", 256)
     room = open_lab(sources.WorldSource("gamma_poisson"))
     cell = sources.Cell("iid", 16, M, Q, 0)
     drawn, fresh = room.source.draw(cell), room.source.fresh(cell, 0)
@@ -125,10 +126,10 @@ def test_a_world_has_bayes_and_its_population_is_of_the_same_law():
     assert drawn.is_whole
     x = np.asarray(drawn.full_information) + 1.0
     assert (drawn.cost(x) >= drawn.cost(drawn.full_information)).all()
-    assert fresh.portfolio.valid.shape == (sources.FRESH_INSTANCES, M)
-    wide = room.source.draw(cell.__class__("iid", 2048, M, Q, 0))
+    assert fresh.portfolio.valid.shape == (256, M)
+    wide = room.source.draw(sources.Cell("iid", 256, M, Q, 0))
     means = [float(d.portfolio.observations.mean()) for d in (wide, fresh)]
-    spread = float(wide.portfolio.observations.mean(1).std()) / 2048**0.5
+    spread = float(wide.portfolio.observations.mean(1).std()) / 256**0.5
     assert abs(means[0] - means[1]) < 4 * 2**0.5 * spread
 
 

@@ -1,5 +1,7 @@
 """What the commands have in common: reading files, weights and numbers."""
 
+import os
+import pathlib
 from typing import Any, NamedTuple
 
 from ptft_jax import checkpoint, data
@@ -94,3 +96,24 @@ def check_delta(delta: float) -> None:
     """
     if not 0.0 < delta < 1.0:
         raise UsageError(f"--delta must be in (0, 1), got {delta}")
+
+
+def check_place(flag: str, path: pathlib.Path, is_folder: bool) -> None:
+    """Refuses a place that cannot be written to, before any work is done.
+
+    Args:
+      flag: named in a complaint.
+      path: of a file or folder that may not exist yet.
+      is_folder: what it is to be.
+
+    Raises:
+      UsageError: it is the other of the two, or lies where nothing can be written.
+    """
+    if path.exists() and path.is_dir() != is_folder:
+        wanted, found = ("folder", "file") if is_folder else ("file", "folder")
+        raise UsageError(f"{flag} {path} is a {found}, a {wanted} is needed")
+    place = path if is_folder else path.parent
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise UsageError(f"{flag} {path}: nothing can be written in {place}")

@@ -10,6 +10,14 @@ from ptft_jax.commands import common
 from ptft_jax.experiment import UsageError
 from ptft_jax.finetune import FinetuneConfig
 
+# of the time that each stage takes, about
+SHARES = {
+    "fine-tuning on all instances": 0.6,
+    "deciding": 0.02,
+    "fine-tuning on fold A": 0.25,
+    "fine-tuning on fold B": 0.13,
+}
+
 
 class DecideOptions(NamedTuple):
     """What the user asked of `decide`."""
@@ -52,20 +60,22 @@ def run(
             f"--observations must be at least 2, got {options.observations}"
         )
     out = pathlib.Path(options.out)
-    if out.is_dir():
-        raise UsageError(f"--out {out} is a folder, a file is needed")
+    common.check_place("--out", out, is_folder=False)
     table, notes = decide_.recent(
         common.read(options.file, reading), options.observations
     )
     portfolio = data.to_portfolio(table, options.quantile)
     network, params, _ = common.load_weights(weights)
-    with progress.watch(5.0, quiet) as watched:
+    work = SHARES if options.finetune else {"deciding": 1.0}
+    with progress.watch(sum(work.values()), quiet) as watched:
         for note in table.notes:
             watched.note(note)
+        begun: list[str] = []
 
         def stage(text: str) -> None:
+            watched.advance(work.get(begun[-1], 0.0) if begun else 0.0, text)
             watched.stage(text)
-            watched.advance(1.0, text)
+            begun.append(text)
 
         decided = decide_.decide(
             network,

@@ -36,8 +36,7 @@ def pretrain(
         raise UsageError(f"--steps must be at least 10, got {steps}")
     path = pathlib.Path(out)
     state = path.with_name(f"{path.name}.state")
-    if path.is_dir():
-        raise UsageError(f"--out {out} is a folder, a file is needed")
+    common.check_place("--out", path, is_folder=False)
     if state.exists() and not resume:
         raise UsageError(
             f"{state} is of an interrupted run: give --resume or remove it"
@@ -47,13 +46,13 @@ def pretrain(
     network = Network()
     config = pretrain_.PretrainConfig(**({} if steps is None else {"num_steps": steps}))
     done = [0]
-    with progress.watch(config.num_steps, quiet) as watched:
+    with progress.watch(float(config.num_steps), quiet) as watched:
 
         def report(step: int, loss: float) -> None:
             shown = step * 20 // config.num_steps > done[0] * 20 // config.num_steps
             watched.stage(f"loss {loss:.4f}")
             line = f"step {step} of {config.num_steps}, loss {loss:.4f}"
-            watched.advance(step - done[0], line if shown else "")
+            watched.advance(float(step - done[0]), line if shown else "")
             done[0] = step
 
         try:

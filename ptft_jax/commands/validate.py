@@ -110,8 +110,7 @@ def run(
     todo = experiment.cells(grid, source)
     network, params, _ = common.load_weights(weights)
     folder = pathlib.Path(options.out or f"results/{source.name}")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out {folder} is a file, a folder is needed")
+    common.check_place("--out", folder, is_folder=True)
     room = lab.open_lab(source, network, params, lab.EFFORTS[preset], options.delta)
     settings = {**options._asdict(), **reading._asdict(), "preset": preset}
     with progress.watch(sum(map(experiment.weight, todo)), quiet) as watched:

@@ -1,0 +1,339 @@
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+import tiny
+
+from ptft_jax import cli, lab, pretrain, validate
+
+MIDDLE = 3
+
+
+@pytest.fixture
+def weights(tmp_path_factory):
+    return str(tiny.write_weights(tmp_path_factory.mktemp("w") / "w.safetensors"))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny.write_csv(tmp_path / "good.csv", tiny.demand())
+    return tmp_path
+
+
+def fake_cell(room, cell, report=None):
+    """A record as of `validate.run_cell`, in no time."""
+    excess = (1.0 + cell.seed) / cell.n
+    methods = ("pretrained", "finetuned", "scratch", "saa", "full_information")
+    cost = [1.0 + k * excess for k in (2, 1, 3, 4, 0)]
+    return {
+        "cell": vars(cell),
+        "risks": [
+            {
+                "method": method,
+                "cost": c,
+                "cost_full": 1.0,
+                "excess": c - 1.0,
+                "wall_s": 0.0,
+            }
+            for method, c in zip(methods, cost, strict=True)
+        ],
+        "bounds": [
+            {
+                "bound": "finetuned_betting",
+                "tier": "certified",
+                "term": "total",
+                "value": 2.0,
+                "risk": 1.0,
+                "delta": 0.05,
+                "holds": True,
+            }
+        ],
+        "chosen": {},
+        "scales": [1.0, 1.0],
+        "wall_s": 0.0,
+    }
+
+
+def arguments(weights, out="out", seeds=5):
+    return [
+        *("validate", "--data", "good.csv", "--quantile", ".9", "--n", "8,max"),
+        *("--observations", "4", "--seeds", str(seeds), "--out", out),
+        *("--weights", weights, "--quiet"),
+    ]
+
+
+def listing(path):
+    return sorted(str(p.relative_to(path)) for p in path.rglob("*"))
+
+
+def tables(out):
+    return [pl.read_csv(pathlib.Path(out) / f"{t}.csv") for t in ("risks", "bounds")]
+
+
+BAD_FILES = {
+    "text.csv": b"a,b\n1,2\n3,four\n5,6\n",
+    "negative.csv": b"a,b\n1,2\n3,-4\n5,6\n",
+    "one.csv": b"a,b\n1,2\n3,\n5,\n",
+    "duplicate.csv": b"a,a\n1,2\n3,4\n5,6\n",
+    "empty.csv": b"",
+    "encoding.csv": b"a,b\n1,2\n3,\xff\xfe\n",
+    "infinite.csv": b"a,b\n1,2\n3,inf\n5,6\n",
+    "constant.csv": b"a,b\n1,2\n1,4\n1,6\n",
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+@pytest.mark.parametrize("command", ["validate", "decide"])
+def test_a_bad_file_is_refused_and_nothing_written(folder, capfd, name, command):
+    (folder / name).write_bytes(BAD_FILES[name])
+    before = listing(folder)
+    file = ["--data", name] if command == "validate" else [name]
+    assert cli.main([command, *file, "--quantile", ".9"]) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("error:") == 1
+    assert name in captured.err
+    assert "Traceback" not in captured.err
+    assert listing(folder) == before
+
+
+BAD_REQUESTS = [
+    ("validate --data absent.csv --quantile .9", "absent.csv"),
+    ("validate --data good.csv", "--quantile"),
+    ("validate --data good.csv --quantile 1.5", "--quantile"),
+    ("validate --data good.csv --quantile high", "--quantile"),
+    ("validate --data good.csv --quantile .9 --n 64", "12 instances"),
+    ("validate --data good.csv --quantile .9 --n 2", "--n"),
+    ("validate --data good.csv --quantile .9 --n few", "--n"),
+    ("validate --data good.csv --quantile .9 --n ,", "--n"),
+    ("validate --data good.csv --quantile .9 --observations 1", "--observations"),
+    ("validate --data good.csv --quantile .9 --observations 31", "--observations"),
+    ("validate --data good.csv --quantile .9 --seeds 0", "--seeds"),
+    ("validate --data good.csv --quantile .9 --delta 0", "--delta"),
+    ("validate --data good.csv --quantile .9 --out good.csv", "--out"),
+    ("validate --data good.csv --quantile .9 --weights absent", "absent"),
+    ("validate --data good.csv --quantile .9 --weights good.csv", "good.csv"),
+    ("validate --data good.csv --world lognormal", "not both"),
+    (
+        "validate --data good.csv --quantile .9 --protocol rolling --observations 25",
+        "--observations",
+    ),
+    ("validate --world nowhere", "nowhere"),
+    ("validate --world lognormal --n max", "--data"),
+    ("validate --world lognormal --protocol rolling", "--data"),
+    ("validate --preset huge", "huge"),
+    ("validate --unknown", "--unknown"),
+    ("decide good.csv", "quantile"),
+    ("decide good.csv --quantile 0", "quantile"),
+    ("decide good.csv --quantile .9 --delta 1", "--delta"),
+    ("decide good.csv --quantile .9 --observations 1", "--observations"),
+    ("decide good.csv --quantile .9 --out .", "--out"),
+    ("decide good.csv --quantile .9 --weights absent", "absent"),
+    ("decide", "FILE"),
+    ("pretrain --out x.safetensors --steps 0", "--steps"),
+    ("pretrain --out x.safetensors --resume", "resume"),
+    ("info --weights good.csv", "good.csv"),
+    ("", ""),
+    ("nonsense", "nonsense"),
+]
+
+
+@pytest.mark.parametrize(("line", "named"), BAD_REQUESTS)
+def test_an_impossible_request_is_refused_and_nothing_written(
+    folder, capfd, line, named
+):
+    before = listing(folder)
+    assert cli.main(line.split()) == 2
+    message = capfd.readouterr().err
+    assert named.lower() in message.lower()
+    assert message.strip()
+    assert "Traceback" not in message
+    assert listing(folder) == before
+
+
+def test_a_run_writes_everything_and_says_where(folder, weights, monkeypatch, capfd):
+    monkeypatch.setattr(validate, "run_cell", fake_cell)
+    assert cli.main(arguments(weights)[:-1]) == 0
+    captured = capfd.readouterr()
+    assert "out/report.html" in captured.out
+    assert "finetuned" in captured.out
+    assert captured.err.count("seed=") == 10
+    made = set(listing(folder / "out"))
+    wanted = {"risks.csv", "bounds.csv", "report.html", "records.parquet"}
+    assert made >= wanted | {"manifest.json", "figures/risk.png", "figures/risk.pdf"}
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    assert {"settings", "versions", "device", "commit", "seeds", "times"} <= set(
+        manifest
+    )
+    page = (folder / "out" / "report.html").read_text()
+    assert 'id="risks:1"' in page
+    assert "data:image/png;base64," in page
+    assert "http" not in page.split("<body>")[1]
+
+
+def test_json_and_quiet_are_for_machines(folder, weights, monkeypatch, capfd):
+    monkeypatch.setattr(validate, "run_cell", fake_cell)
+    assert cli.main([*arguments(weights), "--json"]) == 0
+    captured = capfd.readouterr()
+    assert captured.err == ""
+    found = json.loads(captured.out)
+    assert found["cells"] == {"finished": 10, "total": 10}
+    assert found["results"][0]["excess"]["finetuned"]["8"] > 0
+
+
+def test_resumed_equals_uninterrupted(folder, weights, monkeypatch, capfd):
+    monkeypatch.setattr(validate, "run_cell", fake_cell)
+    assert cli.main(arguments(weights, "whole")) == 0
+    calls = []
+
+    def interrupted(room, cell, report=None):
+        calls.append(cell)
+        if len(calls) == MIDDLE:
+            raise KeyboardInterrupt
+        return fake_cell(room, cell)
+
+    monkeypatch.setattr(validate, "run_cell", interrupted)
+    assert cli.main(arguments(weights, "parts")) == 130
+    message = capfd.readouterr().err
+    assert "2 of 10 cells" in message
+    assert "Traceback" not in message
+    assert len(tables("parts")[0]["seed"]) == 2 * 5
+    assert cli.main(arguments(weights, "parts")) == 0
+    assert len(calls) == 10 + 1
+    for one, two in zip(tables("whole"), tables("parts"), strict=True):
+        assert one.equals(two)
+    assert cli.main(arguments(weights, "parts")) == 0
+    assert len(calls) == 10 + 1
+
+
+def test_a_damaged_record_is_reported_and_made_again(
+    folder, weights, monkeypatch, capfd
+):
+    monkeypatch.setattr(validate, "run_cell", fake_cell)
+    assert cli.main(arguments(weights)) == 0
+    before = tables("out")
+    path = sorted((folder / "out" / "cells").iterdir())[0]
+    path.write_text("{")
+    assert cli.main(arguments(weights)[:-1]) == 0
+    message = capfd.readouterr().err
+    assert path.name in message
+    assert "9 of 10 cells are finished already" in message
+    assert all(a.equals(b) for a, b in zip(before, tables("out"), strict=True))
+    assert json.loads(path.read_text())["risks"]
+
+
+def test_other_settings_do_not_reuse_a_cell(folder, weights, monkeypatch):
+    monkeypatch.setattr(validate, "run_cell", fake_cell)
+    for extra in ([], ["--delta", ".1"], ["--preset", "quick"]):
+        assert cli.main([*arguments(weights, seeds=1), *extra]) == 0
+    values = tiny.demand()
+    values[0, 0] += 1.0
+    tiny.write_csv(folder / "good.csv", values)
+    assert cli.main(arguments(weights, seeds=1)) == 0
+    # presets differ in effort, which the default --data preset is full of
+    assert len(list((folder / "out" / "cells").iterdir())) == 2 * 4
+
+
+SLOW = """
+import sys, time
+sys.path.insert(0, {tests!r})
+import test_cli
+from ptft_jax import cli, validate
+def slow(room, cell, report=None):
+    time.sleep(0.5)
+    return test_cli.fake_cell(room, cell)
+validate.run_cell = slow
+sys.exit(cli.main({arguments!r}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)]
+)
+def test_killed_in_the_middle_it_keeps_what_is_finished(
+    folder, weights, monkeypatch, how, code
+):
+    tests = str(pathlib.Path(__file__).parent)
+    program = SLOW.format(tests=tests, arguments=arguments(weights))
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE)
+    cells, deadline = folder / "out" / "cells", time.monotonic() + 60.0
+    while time.monotonic() < deadline and len(list(cells.glob("*.json"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(how)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    kept = {p: p.read_bytes() for p in cells.glob("*.json")}
+    assert 2 <= len(kept) < 10
+    monkeypatch.setattr(validate, "run_cell", fake_cell)
+    assert cli.main(arguments(weights)) == 0
+    assert all(path.read_bytes() == text for path, text in kept.items())
+    assert len(tables("out")[0]) == 10 * 5
+
+
+def test_help_needs_no_heavy_import():
+    program = (
+        "import sys\nfrom ptft_jax import cli\n"
+        "assert cli.main(['validate', '--help']) == 0\n"
+        "assert not {'jax', 'polars', 'matplotlib', 'scipy'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    for option in ("--data", "--quantile", "--observations", "--seeds", "--preset"):
+        assert option in done.stdout
+
+
+def test_worlds_and_info_are_listed(weights, capfd):
+    assert cli.main(["worlds", "--json"]) == 0
+    assert "gamma_poisson" in json.loads(capfd.readouterr().out)
+    assert cli.main(["worlds"]) == 0
+    assert "gamma_poisson" in capfd.readouterr().out
+    assert cli.main(["info", "--json", "--weights", weights]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["weights"]["width"] == tiny.NETWORK.width
+    assert {"versions", "device"} <= set(found)
+    assert cli.main(["info", "--weights", weights]) == 0
+    assert "jax" in capfd.readouterr().out
+
+
+def test_pretrain_keeps_its_state_until_it_is_done(folder, monkeypatch, capfd):
+    def run(network, config, key, *, path, report):
+        assert config.num_steps == 40
+        path.touch()
+        report(20, 0.5)
+        if not stops:
+            return tiny.params(), [0.5]
+        raise stops.pop()
+
+    monkeypatch.setattr(pretrain, "run", run)
+    monkeypatch.setattr("ptft_jax.commands.others.Network", lambda: tiny.NETWORK)
+    stops = [KeyboardInterrupt()]
+    line = ["pretrain", "--out", "w.safetensors", "--steps", "40"]
+    assert cli.main(line) == 130
+    assert "--resume" in capfd.readouterr().err
+    assert listing(folder) == ["good.csv", "w.safetensors.state"]
+    assert cli.main(line) == 2
+    assert cli.main([*line, "--resume"]) == 0
+    assert listing(folder) == ["good.csv", "w.safetensors"]
+    capfd.readouterr()
+    assert cli.main(["info", "--json", "--weights", "w.safetensors"]) == 0
+    assert json.loads(capfd.readouterr().out)["weights"]["made_by"]["steps"] == 40
+
+
+def test_a_real_run_from_the_command_line(folder, weights, monkeypatch, capfd):
+    monkeypatch.setitem(lab.EFFORTS, "full", tiny.EFFORT)
+    assert cli.main(arguments(weights, seeds=1)) == 0
+    risks, bounds = tables("out")
+    assert set(risks["n"]) == {8, 12}
+    assert np.isfinite(risks["excess"].to_numpy()).all()
+    assert (bounds["tier"] == "certified").all()
+    assert not os.listdir(folder / "out" / "cells") == []
