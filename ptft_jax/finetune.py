@@ -38,11 +38,11 @@ class FinetuneConfig:
     classes: tuple[str, ...] = CLASSES
     num_folds: int = 4
     num_rows: int = 8
-    batch: int = 512
-    checkpoints: tuple[int, ...] = (20, 40, 80, 160, 320)
+    batch: int = 256
+    checkpoints: tuple[int, ...] = (20, 40, 80, 160)
     radii: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
-    adapter_rate: float = 2e-3
-    full_rate: float = 3e-4
+    adapter_rate: float = 5e-3
+    full_rate: float = 1e-3
     caution: float = 1.0
 
 

@@ -32,7 +32,7 @@ class Decision(NamedTuple):
     hidden: Float[Array, "n d"]  # ‖h‖₂ = √d exactly
     unit: Float[
         Array, "n"
-    ]  # decisions are multiples of it; 0 where demand is continuous
+    ]  # of counts, 0 where demand is continuous
 
 
 def rms_norm(x: Float[Array, "*s d"]) -> Float[Array, "*s d"]:
@@ -45,24 +45,6 @@ def rms_norm(x: Float[Array, "*s d"]) -> Float[Array, "*s d"]:
       Vectors of length d.
     """
     return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-12)
-
-
-def soften_steps(x: Float[Array, "*s"], unit: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """A smooth staircase through multiples of a unit: t − .95 sin(2πt)/2π, t = x/unit.
-
-    The expected cost of counts is linear between multiples, so the best decision is one
-    of them; the staircase keeps a slope by which training can move to the next.
-
-    Args:
-      x: decisions.
-      unit: ≥ 0; 0 leaves x as it is.
-
-    Returns:
-      Decisions, increasing in x, equal to x at multiples of unit/2.
-    """
-    t = x / jnp.where(unit > 0, unit, 1.0)
-    steps = t - 0.95 * jnp.sin(2.0 * jnp.pi * t) / (2.0 * jnp.pi)
-    return jnp.where((unit > 0) & (t < 30.0), steps * unit, x)
 
 
 class Attend(nn.Module):
@@ -206,4 +188,4 @@ class Network(nn.Module):
             inputs.shrinkage + self.shift(h)[:, 0] + z * jnp.exp(self.stretch(h)[:, 0])
         )
         base = inputs.scale * nn.softplus(t + jnp.log(jnp.e - 1.0))
-        return Decision(soften_steps(base, inputs.unit), inputs.scale, h, inputs.unit)
+        return Decision(base, inputs.scale, h, inputs.unit)
