@@ -11,9 +11,11 @@ not once for all of them together.
 
 What is certified is the mean cost of the two fold policies at m−1 observations, **cut
 at b**, where b_A is twice the largest left-out cost that the pretrained policy has on
-fold A, known before fold B is looked at. Demand is unbounded, and no bound that is
-valid for every law exists for the mean of an unbounded cost. How many losses were cut,
-and a bound on the share of instances whose cost exceeds b, say what the cut may hide.
+fold A, known before fold B is looked at; and the mean of what a policy saves over
+another, cut at ±D, D_A being twice the largest difference on fold A. Demand is
+unbounded, and no bound that is valid for every law exists for the mean of an unbounded
+cost. How many instances were cut, and a bound on the share of instances beyond the
+scale, say what the cut may hide.
 """
 
 from collections.abc import Callable
@@ -40,15 +42,14 @@ UPPER: dict[str, Callable] = {
         "betting",
     )
 }
-GAINS = (("finetuned", "pretrained"), ("finetuned", "saa"), ("pretrained", "saa"))
 
 MEANING = (
     "Each bound holds with probability at least 1 - delta over the draw of the "
     "instances, taken alone. It is on the mean cost of the policies of the two "
     "cross-fitting folds, which see one observation fewer, with every instance's cost "
-    "cut at a scale fixed on the other fold. Demand is unbounded, and no bound valid "
-    "for every law exists for the mean of an unbounded cost: the share of instances "
-    "whose cost exceeds the scale is bounded instead."
+    "(for a gain: the difference of two costs) cut at a scale fixed on the other fold. "
+    "Demand is unbounded, and no bound valid for every law exists for the mean of an "
+    "unbounded cost: the share of instances beyond the scale is bounded instead."
 )
 
 
@@ -60,7 +61,7 @@ class Certificate(NamedTuple):
       name: of the bound, as in `bounds.csv`.
       value: the bound, in units of cost; a share for `…_share_cut`.
       empirical: what was measured on the scored instances, in the same units.
-      against: the policy that a gain is over; None for an upper bound.
+      against: the policy that a gain is over; None for a cost.
     """
 
     policy: str
@@ -72,7 +73,7 @@ class Certificate(NamedTuple):
     @property
     def is_gain(self) -> bool:
         """Whether it is a lower bound on a gain."""
-        return self.against is not None
+        return self.against is not None and not self.is_share
 
     @property
     def is_share(self) -> bool:
@@ -143,37 +144,48 @@ def cost_bounds(
         ends = [f.scale * bound(_cut(f, policy) / f.scale, delta / 2) for f in scores]
         out.append(Certificate(policy, f"{policy}_{name}", weigh(scores, ends), mean))
     over = [int((fold.costs[policy] > fold.scale).sum()) for fold in scores]
-    sizes = [len(fold.costs[policy]) for fold in scores]
-    shares = [
-        certificates.clopper_pearson(k, n, delta / 2)
-        for k, n in zip(over, sizes, strict=True)
-    ]
-    measured = sum(over) / sum(sizes)
-    name = f"{policy}_share_cut"
-    return [*out, Certificate(policy, name, weigh(scores, shares), measured)]
+    return [*out, _share(scores, policy, f"{policy}_share_cut", over, delta)]
 
 
-def gain_bound(
+def gain_bounds(
     scores: tuple[Scores, Scores], new: str, old: str, delta: float
-) -> Certificate:
-    """Lower bound on the mean cost that a policy saves over another, both cut at b.
+) -> list[Certificate]:
+    """Lower bound on the mean cost that a policy saves over another, cut at ±D.
+
+    Cutting what an instance saves at D can only lower the mean; cutting what it loses
+    can raise it, so the share of instances that lose more is bounded too.
 
     Args:
       scores: of the two folds.
       new: the policy that may be adopted.
       old: the policy in use.
-      delta: failure probability, in (0, 1).
+      delta: failure probability of each statement, in (0, 1).
 
     Returns:
-      The statement; below 0 it only limits the harm.
+      The gain (below 0 it only limits the harm), then the Clopper–Pearson share.
     """
-    pairs = [(_cut(fold, new), _cut(fold, old)) for fold in scores]
+    ends, means, over = [], [], []
+    for fold in scores:
+        limit = fold.ranges[new, old]
+        saved = fold.costs[old] - fold.costs[new]
+        kept = np.clip(saved, -limit, limit)
+        nothing = np.zeros_like(kept)
+        ends.append(certificates.paired_gain(-kept, nothing, delta / 2, limit))
+        means.append(float(kept.mean()))
+        over.append(int((saved < -limit).sum()))
+    name = f"{new}_gain_over_{old}"
+    gain = Certificate(new, name, weigh(scores, ends), weigh(scores, means), old)
+    return [gain, _share(scores, new, f"{name}_share_cut", over, delta, old)]
+
+
+def _share(scores, policy, name, over, delta, against=None) -> Certificate:
+    sizes = [len(fold.costs[policy]) for fold in scores]
     ends = [
-        certificates.paired_gain(after, before, delta / 2, fold.scale)
-        for fold, (after, before) in zip(scores, pairs, strict=True)
+        certificates.clopper_pearson(k, n, delta / 2)
+        for k, n in zip(over, sizes, strict=True)
     ]
-    saved = weigh(scores, [float((before - after).mean()) for after, before in pairs])
-    return Certificate(new, f"{new}_gain_over_{old}", weigh(scores, ends), saved, old)
+    measured = sum(over) / sum(sizes)
+    return Certificate(policy, name, weigh(scores, ends), measured, against)
 
 
 def certify(
@@ -184,6 +196,7 @@ def certify(
     key: Key[Array, ""],
     delta: float = 0.05,
     report: Callable[[str], None] = lambda stage: None,
+    size: int | None = None,
 ) -> Certified:
     """Cross-fits the portfolio and states all that can be certified.
 
@@ -195,6 +208,7 @@ def certify(
       key: typed PRNG key.
       delta: failure probability of each statement, in (0, 1).
       report: called with what is done next.
+      size: to pad the folds to, as for `crossfit.cross_fit`.
 
     Returns:
       The statements, the folds and their scores.
@@ -203,12 +217,11 @@ def certify(
       ValueError: too few instances or observations, or δ outside (0, 1).
     """
     fit_key, score_key = jax.random.split(key)
-    halves = crossfit.cross_fit(network, params, portfolio, fit, fit_key, report)
+    halves = crossfit.cross_fit(network, params, portfolio, fit, fit_key, report, size)
     scores = crossfit.score(network, portfolio, halves, score_key)
     found: list[Certificate] = []
     for policy in halves[0].policies:
         found += cost_bounds(scores, policy, delta)
-    for new, old in GAINS:
-        if new in scores[0].costs and old in scores[0].costs:
-            found.append(gain_bound(scores, new, old, delta))
+    for new, old in halves[0].ranges:
+        found += gain_bounds(scores, new, old, delta)
     return Certified(tuple(found), halves, scores, delta)

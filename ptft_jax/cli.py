@@ -52,7 +52,7 @@ def validate(
 
     Args:
       world: Simulated truth; `ptft worlds` lists them. Without --world and --data:
-        gamma_poisson.
+        lognormal.
       data: Real truth, a CSV file: the whole empirical law of each column is the true
         law of that instance.
       quantile: Critical ratio underage/(underage + overage) in (0, 1), or several
@@ -65,8 +65,8 @@ def validate(
       protocol: iid: observations drawn without replacement, whatever their time.
         rolling: consecutive periods as data, the next 10 as the test (files only).
       delta: Failure probability of each certificate.
-      preset: How much to compute. Default full with --world or --data, else quick (two
-        or three minutes on two cores).
+      preset: How much to compute. Default full with --world or --data, else quick
+        (about two minutes on two cores).
       out: Folder of the results. Default results/NAME.
       weights: A network made by `ptft pretrain` instead of the one that is shipped.
       drop_unusable: Leave out instances with fewer than 2 observations or with all

@@ -20,6 +20,7 @@ from ptft_jax.risk import Policy
 from ptft_jax.types import Portfolio
 
 LEAST_INSTANCES = 4
+GAINS = (("finetuned", "pretrained"), ("finetuned", "saa"), ("pretrained", "saa"))
 
 
 class Half(NamedTuple):
@@ -30,7 +31,8 @@ class Half(NamedTuple):
       others: the instances it is to be scored on, [n − k].
       context: its instances as a portfolio, padded.
       policies: by name; `pretrained` and `finetuned`.
-      scale: b > 0, in units of cost.
+      scale: b > 0, at which costs are cut.
+      ranges: D > 0 of each of `GAINS`, at which differences of costs are cut.
     """
 
     index: Int[np.ndarray, "k"]
@@ -38,6 +40,7 @@ class Half(NamedTuple):
     context: Portfolio
     policies: dict[str, Policy]
     scale: float
+    ranges: dict[tuple[str, str], float]
 
 
 class Scores(NamedTuple):
@@ -45,6 +48,7 @@ class Scores(NamedTuple):
 
     costs: dict[str, Float64[np.ndarray, "l"]]
     scale: float
+    ranges: dict[tuple[str, str], float]
 
 
 def cross_fit(
@@ -54,6 +58,7 @@ def cross_fit(
     fit: Fit | None,
     key: Key[Array, ""],
     report: Callable[[str], None] = lambda stage: None,
+    size: int | None = None,
 ) -> tuple[Half, Half]:
     """Splits the instances and lets each fold choose its policy and its scale.
 
@@ -64,6 +69,7 @@ def cross_fit(
       fit: of `finetune.make_fit`, or None to certify the pretrained policy only.
       key: typed PRNG key.
       report: called with what is done next.
+      size: to pad the folds to, so that they share programs with a larger portfolio.
 
     Returns:
       The folds A and B.
@@ -85,16 +91,29 @@ def cross_fit(
     halves = []
     for name, own, others in (("A", *folds), ("B", *folds[::-1])):
         fit_key, row_key = keys.pop(), keys.pop()
-        context = shapes.take(portfolio, own)
+        context = shapes.take(portfolio, own, size)
         policies = {"pretrained": pretrained}
         if fit is not None:
             report(f"fine-tuning on fold {name}")
             policies["finetuned"] = fit(params, context, fit_key).policy
-        costs = _costs(network, {"pretrained": pretrained}, context, context, row_key)
-        # any positive number is a valid scale; a fold without cost suggests none
-        scale = 2.0 * float(costs["pretrained"].max()) or 1.0
-        halves.append(Half(own, others, context, policies, scale))
+        costs = _costs(network, policies, context, context, row_key)
+        halves.append(Half(own, others, context, policies, *_scales(costs)))
     return halves[0], halves[1]
+
+
+def _scales(costs) -> tuple[float, dict[tuple[str, str], float]]:
+    """Twice the largest cost of the pretrained policy, and the largest differences.
+
+    Any positive numbers are valid scales; where nothing costs anything or two policies
+    agree, there is none to take from the costs.
+    """
+    scale = 2.0 * float(costs["pretrained"].max()) or 1.0
+    ranges = {}
+    for new, old in GAINS:
+        if new in costs and old in costs:
+            largest = float(np.abs(costs[new] - costs[old]).max())
+            ranges[new, old] = max(2.0 * largest, 1e-6 * scale)
+    return scale, ranges
 
 
 def _costs(network, policies, portfolio, context, key):
@@ -129,5 +148,6 @@ def score(
         scored = shapes.take(portfolio, half.others)
         costs = _costs(network, half.policies, scored, half.context, row_key)
         size = len(half.others)
-        found.append(Scores({k: v[:size] for k, v in costs.items()}, half.scale))
+        kept = {name: cost[:size] for name, cost in costs.items()}
+        found.append(Scores(kept, half.scale, half.ranges))
     return found[0], found[1]

@@ -112,9 +112,11 @@ def decide(
         "saa": baselines.saa(padded),
     }
     if n >= LEAST_INSTANCES:
+        # padded alike, the folds need no compilation of their own
+        size = padded.valid.shape[0]
         key_ = key("certify")
         certified = certify_.certify(
-            network, params, portfolio, fit, key_, delta, report
+            network, params, portfolio, fit, key_, delta, report, size
         )
     else:
         notes.append(f"no certificate: it needs at least {LEAST_INSTANCES} instances")
@@ -171,21 +173,20 @@ def summary(decided: Decided) -> dict[str, Any]:
     names = {
         "certified_cost_bound": f"{policy}_betting",
         "certified_gain_over_saa": f"{policy}_gain_over_saa",
-        "share_of_costs_cut": f"{policy}_share_cut",
     }
     if policy == "finetuned":
         names["certified_gain_over_pretrained"] = "finetuned_gain_over_pretrained"
     for field, name in names.items():
         found = certified.find(name)
         out[field] = {"value": found.value, "measured": found.empirical}
-    cut = [int((fold.costs[policy] > fold.scale).sum()) for fold in certified.scores]
-    scales = [fold.scale for fold in certified.scores]
-    return out | {
-        "delta": certified.delta,
-        "costs_cut": sum(cut),
-        "cut_at": scales,
-        "meaning": certify_.MEANING,
-    }
+        cut = name.replace("_betting", "") + "_share_cut"
+        share = certified.find(cut)
+        out[field] |= {"share_cut": share.empirical, "share_cut_bound": share.value}
+        out[field]["cut_at"] = [
+            fold.scale if found.against is None else fold.ranges[policy, found.against]
+            for fold in certified.scores
+        ]
+    return out | {"delta": certified.delta, "meaning": certify_.MEANING}
 
 
 def describe(summary: dict[str, Any]) -> list[str]:
@@ -210,18 +211,15 @@ def describe(summary: dict[str, Any]) -> list[str]:
         ):
             if field in summary:
                 found = summary[field]
+                low, high = sorted(found["cut_at"])
                 lines.append(
-                    f"{text}: {least or 'at least'} {found['value']:.6g} per instance "
-                    f"and period at confidence {level} "
-                    f"(measured {found['measured']:.6g})"
+                    f"{text}: {least or 'at least'} {found['value']:.5g} per instance "
+                    f"and period at confidence {level} (measured "
+                    f"{found['measured']:.5g}); cut at {low:.5g} and {high:.5g} (one "
+                    f"scale a fold), beyond which are {found['share_cut']:.2%} of "
+                    f"instances here and at most {found['share_cut_bound']:.2%} at "
+                    f"confidence {level}"
                 )
-        share = summary["share_of_costs_cut"]["value"]
-        low, high = sorted(summary["cut_at"])
-        lines.append(
-            f"costs are cut at {low:.6g} and {high:.6g} (one scale a fold): "
-            f"{summary['costs_cut']} of {summary['instances']} were cut, and at most "
-            f"{share:.2%} of instances cost more, at confidence {level}"
-        )
         lines.append(summary["meaning"])
     return lines + [f"note: {note}" for note in summary["notes"]]
 

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from ptft_jax import certify, left_out, shapes
 from ptft_jax.certify import Certified
+from ptft_jax.crossfit import Half
 from ptft_jax.lab import Lab, Report, decisions
 from ptft_jax.sources import Cell, Draw
 from ptft_jax.streams import cell_key
@@ -43,7 +44,7 @@ def risks(
 
 
 class Truth(NamedTuple):
-    """True risks of both folds' policies: [fold] by method, in units of cost."""
+    """What statements are about: [fold], costs by method, shares by statement."""
 
     risk: dict[str, Float64[np.ndarray, "2"]]
     share_cut: dict[str, Float64[np.ndarray, "2"]]
@@ -70,15 +71,26 @@ def true_risks(lab: Lab, cell: Cell, certified: Certified) -> Truth:
         padded = shapes.pad(fresh.portfolio)
         for half in certified.halves:
             costs, own = _population(lab.network, half, padded, fresh, key)
-            over = {name: float((c > half.scale).mean()) for name, c in own.items()}
-            found.append((costs, over))
+            found.append((costs, _shares(half, own)))
 
     def by_fold(which: int, name: str) -> Float64[np.ndarray, "2"]:
         values = np.array([pair[which][name] for pair in found])
         return values.reshape(-1, 2).mean(0)
 
-    names = found[0][0]
-    return Truth(*({name: by_fold(which, name) for name in names} for which in (0, 1)))
+    return Truth(*({k: by_fold(i, k) for k in found[0][i]} for i in (0, 1)))
+
+
+def _shares(half: Half, costs: dict[str, Float64[np.ndarray, "N"]]) -> dict[str, float]:
+    """Share of the population beyond each scale of a fold, by statement."""
+    over = {
+        f"{name}_share_cut": cost > half.scale
+        for name, cost in costs.items()
+        if name in half.policies
+    }
+    for (new, old), limit in half.ranges.items():
+        name = f"{new}_gain_over_{old}_share_cut"
+        over[name] = costs[new] - costs[old] > limit
+    return {name: float(beyond.mean()) for name, beyond in over.items()}
 
 
 def _population(network, half, padded: Portfolio, fresh: Draw, key):
@@ -110,10 +122,12 @@ def bounds(lab: Lab, truth: Truth, certified: Certified) -> list[dict[str, Any]]
     mean = lambda values: certify.weigh(certified.scores, list(values))
     rows = []
     for made in certified.statements:
-        table = truth.share_cut if made.is_share else truth.risk
-        true = mean(table[made.policy])
-        if made.against is not None:
-            true = mean(table[made.against]) - true
+        if made.is_share:
+            true = mean(truth.share_cut[made.name])
+        elif made.against is not None:
+            true = mean(truth.risk[made.against] - truth.risk[made.policy])
+        else:
+            true = mean(truth.risk[made.policy])
         holds = made.value <= true if made.is_gain else made.value >= true
         common = {"bound": made.name, "tier": "certified", "risk": true}
         common |= {"delta": lab.delta, "holds": bool(holds)}

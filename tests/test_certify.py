@@ -25,8 +25,12 @@ def portfolio(n, m=M, seed=0):
     return types.portfolio(lognormal(n, m, seed), Q)
 
 
+PAIR = ("pretrained", "saa")
+
+
 def scores(left, right, scales=(1.0, 1.0)):
-    made = lambda x, b: Scores({"saa": np.array(x), "pretrained": np.array(x)}, b)
+    costs = lambda x: {"saa": np.array(x), "pretrained": np.array(x)}
+    made = lambda x, b: Scores(costs(x), b, {PAIR: b})
     return made(left, scales[0]), made(right, scales[1])
 
 
@@ -98,6 +102,7 @@ def test_a_fold_decides_without_looking_at_the_other(params):
     changed = data._replace(observations=observations)
     again, other = crossfit.cross_fit(tiny.NETWORK, params, changed, fit, KEY)
     assert again.scale == first.scale
+    assert again.ranges == first.ranges
     assert other.scale != second.scale
     for name, policy in first.policies.items():
         jax.tree.map(np.testing.assert_array_equal, policy, again.policies[name])
@@ -131,16 +136,29 @@ def test_costs_above_the_scale_are_cut_and_counted():
 
 
 def test_gain_of_a_policy_over_itself_is_not_positive():
-    found = certify.gain_bound(scores([0.1] * 9, [0.2] * 9), "pretrained", "saa", 0.1)
+    found, _ = certify.gain_bounds(scores([0.1] * 9, [0.2] * 9), *PAIR, 0.1)
     assert found.empirical == 0.0
     assert found.value <= 0.0
     assert found.is_gain
 
 
 def test_gain_is_certified_where_it_is_large():
-    fold = Scores({"saa": np.full(60, 0.9), "pretrained": np.full(60, 0.1)}, 1.0)
-    found = certify.gain_bound((fold, fold), "pretrained", "saa", 0.05)
+    costs = {"saa": np.full(60, 0.9), "pretrained": np.full(60, 0.1)}
+    fold = Scores(costs, 1.0, {PAIR: 1.0})
+    found, share = certify.gain_bounds((fold, fold), *PAIR, 0.05)
     assert 0.5 < found.value <= found.empirical == pytest.approx(0.8)
+    assert share.empirical == 0.0
+    assert share.is_share
+    assert not share.is_gain
+
+
+def test_harm_beyond_the_range_is_cut_and_counted():
+    costs = {"saa": np.zeros(10), "pretrained": np.r_[5.0, np.zeros(9)]}
+    fold = Scores(costs, 1.0, {PAIR: 2.0})
+    found, share = certify.gain_bounds((fold, fold), *PAIR, 0.1)
+    assert found.empirical == pytest.approx(-0.2)
+    assert share.empirical == pytest.approx(0.1)
+    assert share.value == pytest.approx(certificates.clopper_pearson(1, 10, 0.05))
 
 
 @pytest.mark.parametrize("data", [portfolio(3), portfolio(8, 1)])

@@ -30,7 +30,7 @@ def _source(options: ValidateOptions, reading: common.Reading):
     if options.world is not None and options.data is not None:
         raise UsageError("give --world or --data, not both")
     if options.data is None:
-        name = options.world or "gamma_poisson"
+        name = options.world or "lognormal"
         if name not in WORLDS:
             listed = ", ".join(WORLDS)
             raise UsageError(f"--world {name} is not known; there are: {listed}")
