@@ -39,7 +39,7 @@ LABELS = {
     "npmle_negbin": "NPMLE NegBin",
 }
 THIN = ("#CC79A7", "#56B4E9", "#E69F00", "0.45", "#B8A600", "0.65")
-SHIFT = {"pretrained": 0.975, "scratch": 1.025}
+SHIFT = {"pretrained": 0.975, "finetuned": 1.0, "scratch": 1.025}
 MARKERS = "vDPX<>*hd"
 CERTIFIED = {
     "pretrained_betting": ("pretrained", "certified: pretrained, betting"),
@@ -121,16 +121,26 @@ def _draw_measured(axis, methods: Series) -> None:
         if method == "full_information":
             continue
         n, value, error = _points(series)
-        # side by side, error bars can be told apart
-        n = [SHIFT.get(method, 1.0) * each for each in n]
         style = STYLES.get(method)
         if style is None:
             color, marker = next(looks)
             style = {"color": color, "marker": marker, "lw": 0.9, "ms": 4}
+        # only networks have error bars, side by side so that they can be told apart
+        if method in SHIFT:
+            n = [SHIFT[method] * each for each in n]
+        else:
             error = None
         plain = {"ls": "-", "ms": 5, "label": LABELS.get(method, method)}
         front = 3 if method in STYLES else 2
-        axis.errorbar(n, value, yerr=error, capsize=2, zorder=front, **(plain | style))
+        axis.errorbar(
+            n,
+            value,
+            yerr=error,
+            capsize=2,
+            elinewidth=1.2,
+            zorder=front,
+            **(plain | style),
+        )
 
 
 def _draw_certified(axis, bounds: Series, full: dict[int, float]) -> None:
@@ -144,7 +154,7 @@ def _draw_certified(axis, bounds: Series, full: dict[int, float]) -> None:
         n, value, _ = _points(excess)
         weight = 0.9 if "hoeffding" in name else 1.8
         look = {"color": STYLES[policy]["color"], "ls": ":", "lw": weight}
-        axis.plot(n, value, marker=".", ms=4, label=label, **look)
+        axis.plot(n, value, marker=".", ms=4, label=label, zorder=3, **look)
 
 
 def _percent(value: float, _: object = None) -> str:
@@ -158,7 +168,13 @@ def _dress(axis, panel: Panel, methods: Series) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.tick_params(axis="x", which="minor", length=0)
     axis.yaxis.set_major_formatter(FuncFormatter(_percent))
+    # a baseline that is far off must not press the rest together
+    shown = [line for line in axis.get_lines() if line.get_zorder() >= 3]
+    top = max((max(line.get_ydata(), default=0.0) for line in shown), default=0.0)
     low, high = axis.get_ylim()
+    if 0.0 < low < top:
+        high = min(high, 1.5 * top)
+        axis.set_ylim(low, high)
     if math.log10(high / low) < 2.0:
         axis.yaxis.set_minor_formatter(FuncFormatter(_sparse_percent))
         axis.tick_params(axis="y", which="minor", labelsize=7)
