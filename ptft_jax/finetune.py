@@ -63,7 +63,7 @@ class Finetuned(NamedTuple):
     candidates: tuple[Candidate, ...]
 
 
-def is_adapter(path: tuple, leaf: Array) -> bool:
+def is_adapter(path: tuple, leaf: Any) -> bool:
     """Adapter class: every bias and norm gain, and the link's two output vectors.
 
     A few hundred of the parameters (BitFit, Ben Zaken et al. 2022, and the link).

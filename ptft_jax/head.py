@@ -70,7 +70,10 @@ def project(
 
     top = jnp.log(curvature.max())
     (_, high), _ = jax.lax.scan(halve, (top - 30.0, top + 30.0), length=40)
-    return jnp.where(jnp.linalg.norm(v) <= radius, v, pulled(high))
+    nearest = pulled(high)
+    # Whatever bisection leaves over, the point is in the ball.
+    nearest *= jnp.minimum(1.0, radius / jnp.maximum(jnp.linalg.norm(nearest), 1e-30))
+    return jnp.where(jnp.linalg.norm(v) <= radius, v, nearest)
 
 
 def solve(

@@ -70,7 +70,8 @@ def test_weight_zero_leaves_an_instance_out():
 
 def test_smoothed_cost_is_above_the_cost_by_at_most_a_quarter_width():
     x = jnp.linspace(-2.0, 2.0, 401)
-    gap = head.smoothed_cost(x, 0.3, 0.8, 0.5) - newsvendor.cost(x, 0.3, 0.8)
+    demand, q, width = map(jnp.array, (0.3, 0.8, 0.5))
+    gap = head.smoothed_cost(x, demand, q, width) - newsvendor.cost(x, demand, q)
     assert gap.min() >= -1e-6
     np.testing.assert_allclose(gap.max(), 0.125, rtol=1e-4)
 

@@ -94,11 +94,11 @@ def test_the_loss_is_invariant_to_the_unit_of_demand():
 
 def test_training_gains_on_fresh_portfolios():
     config = pretrain.PretrainConfig(
-        num_steps=150, shapes=((16, 16, 6),), chunk=50, average_decay=0.9
+        num_steps=60, shapes=((16, 16, 6),), chunk=30, average_decay=0.9
     )
     params, _ = pretrain.run(NETWORK, config, KEY)
     loss = jax.jit(pretrain.make_loss(NETWORK, config, (64, 32, 6)))
     fresh = jax.random.split(jax.random.key(99), 3)
     before = [loss(pretrain.init_params(NETWORK, KEY), key) for key in fresh]
     after = [loss(params, key) for key in fresh]
-    assert np.mean(after) < np.mean(before) - 0.02
+    assert np.mean(after) < np.mean(before) - 0.01
