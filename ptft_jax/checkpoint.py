@@ -32,7 +32,7 @@ def save(path: str | os.PathLike, tree: Any, metadata: dict[str, Any]) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     header = {"ptft": json.dumps(metadata, sort_keys=True)}
     save_file(
-        {name: np.ascontiguousarray(a) for name, a in arrays.items()}, partial, header
+        {name: np.asarray(a, order="C") for name, a in arrays.items()}, partial, header
     )
     os.replace(partial, path)
 

@@ -30,9 +30,7 @@ class Decision(NamedTuple):
     base: Float[Array, "n"]
     scale: Float[Array, "n"]
     hidden: Float[Array, "n d"]  # ‖h‖₂ = √d exactly
-    unit: Float[
-        Array, "n"
-    ]  # of counts, 0 where demand is continuous
+    unit: Float[Array, "n"]  # of counts, 0 where demand is continuous
 
 
 def rms_norm(x: Float[Array, "*s d"]) -> Float[Array, "*s d"]:
