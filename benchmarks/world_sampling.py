@@ -2,7 +2,7 @@
 
     python benchmarks/world_sampling.py [--repeats 15]
 
-`worlds.broad.sample_example` draws counts by inverse transform, a fixed number of
+The worlds draw counts by inverse transform, a fixed number of
 operations; `jax.random.poisson` and `jax.random.gamma` reject until the last draw of
 the batch is accepted. Both draw 32 portfolios of 64 instances, in turns in one process.
 A figure is a median; a ratio above 1 says how many times slower the textbook is.
@@ -17,7 +17,7 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 
-from ptft_jax.worlds import broad, gamma_poisson, transforms
+from ptft_jax.worlds import WORLDS, transforms
 
 NUM_PORTFOLIOS, NUM_INSTANCES, NUM_QUANTILES, NUM_FUTURE = 32, 64, 3, 16
 
@@ -80,8 +80,8 @@ def main() -> None:
     print(f"{'':<18}{'wall, ms':>9}{'textbook':>10}{'ratio':>7}", end="")
     print(f"{'cpu, ms':>10}{'textbook':>10}{'ratio':>7}")
     for m in (8, 32):
-        compare("broad", broad.sample_example, m, repeats)
-        compare("gamma_poisson", gamma_poisson.sample_example, m, repeats)
+        for name in ("demand", "gamma_poisson"):
+            compare(name, WORLDS[name].sample_example, m, repeats)
 
 
 if __name__ == "__main__":

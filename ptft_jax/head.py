@@ -81,8 +81,7 @@ def solve(
     quantile: Float[Array, "n"],
     weight: Float[Array, "n"],
     radius: Float[Array, ""],
-    start: Float[Array, "d"],
-    num_steps: int = 300,
+    num_steps: int = 150,
     smoothing: float = 0.004,
 ) -> Solution:
     """Head of least leave-one-out cost in a ball, by accelerated projection.
@@ -100,7 +99,6 @@ def solve(
       quantile: critical ratios, [n].
       weight: of the instances, [n], ≥ 0; 0 leaves an instance out.
       radius: r ≥ 0.
-      start: first u.
       num_steps: of the accelerated projection.
       smoothing: half-width of the rounded kink, in units of each row's scale.
 
@@ -130,7 +128,7 @@ def solve(
         push = jnp.where(is_uphill, 0.0, (momentum - 1.0) / grown)
         return (new, new + push * (new - v), grown), None
 
-    first = project(basis.T @ start, curvature, radius)
+    first = jnp.zeros_like(curvature)
     (v, _, _), _ = jax.lax.scan(step, (first, first, jnp.ones(())), length=num_steps)
     slope = jax.grad(smooth)(v)
     gap = (

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from ptft_jax.model import Network
 from ptft_jax.problems import newsvendor
-from ptft_jax.worlds.broad import Example
+from ptft_jax.worlds.example import Example
 
 
 def pretraining_loss(params, network: Network, example: Example) -> Float[Array, ""]:

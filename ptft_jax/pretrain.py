@@ -15,10 +15,13 @@ from jaxtyping import Array, Key
 
 from ptft_jax import checkpoint, losses, train
 from ptft_jax.model import Network
-from ptft_jax.worlds import broad
+from ptft_jax.types import portfolio
+from ptft_jax.worlds import demand_truth
+from ptft_jax.worlds.example import Example
 
 MAX_CONSECUTIVE_SKIPS = 5
-SampleExample = Callable[..., broad.Example]
+SampleExample = Callable[..., Example]
+BROAD_PRIOR: SampleExample = demand_truth.WORLD.sample_example
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,12 @@ class PretrainConfig:
       average_decay: of the moving average of the parameters.
     """
 
-    num_steps: int = 6_000
+    num_steps: int = 16_000
     shapes: tuple[tuple[int, int, int], ...] = (
         (64, 32, 10),
         (32, 64, 20),
         (16, 128, 32),
-        (8, 256, 12),
+        (8, 256, 20),
     )
     chunk: int = 20
     num_quantiles: int = 3
@@ -73,7 +76,7 @@ def make_loss(
     network: Network,
     config: PretrainConfig,
     shape: tuple[int, int, int],
-    sample_example: SampleExample = broad.sample_example,
+    sample_example: SampleExample = BROAD_PRIOR,
 ) -> train.LossFn:
     """Returns `loss(params, key)`: the mean over a batch of fresh portfolios.
 
@@ -108,8 +111,17 @@ def init_params(network: Network, key: Key[Array, ""]) -> Any:
     Returns:
       A parameter tree.
     """
-    example = broad.sample_example(key, 4, 4, 1, 1)
-    return network.init(key, example.portfolio)
+    return network.init(key, portfolio(jnp.ones((2, 2)), 0.5))
+
+
+@functools.cache
+def _program(network, config, shape, sample_example):
+    steps = train.make_steps(
+        make_loss(network, config, shape, sample_example),
+        make_optimizer(config),
+        config.average_decay,
+    )
+    return jax.jit(steps, donate_argnums=0)
 
 
 def run(
@@ -117,7 +129,7 @@ def run(
     config: PretrainConfig,
     key: Key[Array, ""],
     *,
-    sample_example: SampleExample = broad.sample_example,
+    sample_example: SampleExample = BROAD_PRIOR,
     path: str | os.PathLike | None = None,
     save_every: int = 1000,
     report: Callable[[int, float], None] = lambda step, loss: None,
@@ -151,20 +163,12 @@ def run(
                 f"{path} is a checkpoint of another configuration; remove it"
             )
 
-    @functools.cache
-    def program(shape):
-        loss = make_loss(network, config, shape, sample_example)
-        return jax.jit(
-            train.make_steps(loss, optimizer, config.average_decay), donate_argnums=0
-        )
-
     trace = []
     for start in range(int(state.step), config.num_steps, config.chunk):
         shape = config.shapes[start // config.chunk % len(config.shapes)]
         steps = jnp.arange(start, min(start + config.chunk, config.num_steps))
-        state, values = program(shape)(
-            state, jax.vmap(lambda i: jax.random.fold_in(step_key, i))(steps)
-        )
+        keys = jax.vmap(lambda i: jax.random.fold_in(step_key, i))(steps)
+        state, values = _program(network, config, shape, sample_example)(state, keys)
         trace.append(float(jnp.nanmean(values)))
         if not math.isfinite(trace[-1]):
             raise FloatingPointError(f"the loss is {trace[-1]} at step {start}")

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import finetune, model, pretrain, risk, types
+from ptft_jax import finetune, model, pretrain, risk, tuning, types
 from ptft_jax.problems import newsvendor
 
 NETWORK = model.Network(
@@ -72,7 +72,7 @@ def test_adapter_is_a_few_hundred_parameters():
     params = jax.eval_shape(
         lambda key: pretrain.init_params(network, key), jax.random.key(0)
     )
-    mask = jax.tree_util.tree_map_with_path(finetune.is_adapter, params)
+    mask = jax.tree_util.tree_map_with_path(tuning.is_adapter, params)
     sizes = jax.tree.map(lambda leaf, used: leaf.size * used, params, mask)
     assert 100 < sum(jax.tree.leaves(sizes)) < 3000
 

@@ -32,7 +32,7 @@ def objective(rows, u, quantile):
 @pytest.mark.parametrize("radius", [0.01, 0.1, 1.0])
 def test_solution_is_in_the_ball_and_its_certificate_holds(radius):
     rows, quantile = random_rows(), jnp.full(60, 0.8)
-    found = head.solve(rows, quantile, jnp.ones(60), jnp.array(radius), jnp.zeros(6))
+    found = head.solve(rows, quantile, jnp.ones(60), jnp.array(radius))
     assert np.linalg.norm(found.head) <= radius * (1 + 1e-5)
 
     # An independent minimiser over the ball, by a smooth parametrisation of it.
@@ -52,9 +52,7 @@ def test_solution_is_in_the_ball_and_its_certificate_holds(radius):
 
 
 def test_radius_zero_changes_nothing():
-    found = head.solve(
-        random_rows(), jnp.full(60, 0.8), jnp.ones(60), jnp.array(0.0), jnp.zeros(6)
-    )
+    found = head.solve(random_rows(), jnp.full(60, 0.8), jnp.ones(60), jnp.array(0.0))
     np.testing.assert_array_equal(found.head, 0.0)
 
 
@@ -62,9 +60,7 @@ def test_weight_zero_leaves_an_instance_out():
     rows, quantile = random_rows(), jnp.full(60, 0.8)
     weight = jnp.ones(60).at[:10].set(0.0)
     spoiled = rows._replace(label=rows.label.at[:, :10].mul(100.0))
-    solve = lambda rows: head.solve(
-        rows, quantile, weight, jnp.array(0.3), jnp.zeros(6)
-    )
+    solve = lambda rows: head.solve(rows, quantile, weight, jnp.array(0.3))
     np.testing.assert_allclose(solve(rows).head, solve(spoiled).head, atol=1e-6)
 
 
@@ -78,9 +74,7 @@ def test_smoothed_cost_is_above_the_cost_by_at_most_a_quarter_width():
 
 def test_a_gap_without_the_radius_term_would_be_too_small():
     rows, quantile = random_rows(), jnp.full(60, 0.8)
-    rough = head.solve(
-        rows, quantile, jnp.ones(60), jnp.array(1.0), jnp.zeros(6), num_steps=1
-    )
-    fine = head.solve(rows, quantile, jnp.ones(60), jnp.array(1.0), jnp.zeros(6))
+    rough = head.solve(rows, quantile, jnp.ones(60), jnp.array(1.0), num_steps=1)
+    fine = head.solve(rows, quantile, jnp.ones(60), jnp.array(1.0))
     assert rough.objective - fine.objective > 0
     assert rough.gap >= rough.objective - fine.objective

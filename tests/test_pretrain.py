@@ -8,7 +8,7 @@ import pytest
 
 from ptft_jax import checkpoint, losses, model, pretrain
 from ptft_jax.types import Portfolio
-from ptft_jax.worlds import broad
+from ptft_jax.worlds.example import Example
 
 NETWORK = model.Network(
     width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2
@@ -24,7 +24,7 @@ def lognormal_example(key, n, m, num_quantiles, num_future):
     draw = lambda key, k: level * jnp.exp(0.4 * jax.random.normal(key, (n, k)))
     quantiles = jax.random.uniform(keys[3], (n, num_quantiles), minval=0.5, maxval=0.95)
     data = Portfolio(draw(keys[1], m), jnp.ones((n, m), bool), quantiles[:, 0])
-    return broad.Example(data, quantiles, draw(keys[2], num_future))
+    return Example(data, quantiles, draw(keys[2], num_future))
 
 
 run = functools.partial(pretrain.run, sample_example=lognormal_example)
@@ -95,7 +95,7 @@ def test_a_file_of_another_network_is_refused(uninterrupted, tmp_path):
 
 def test_the_loss_is_invariant_to_the_unit_of_demand():
     params = pretrain.init_params(NETWORK, KEY)
-    example = broad.sample_example(jax.random.key(1), 16, 6, 3, 8)
+    example = pretrain.BROAD_PRIOR(jax.random.key(1), 16, 6, 3, 8)
     scaled = example._replace(
         portfolio=example.portfolio._replace(
             observations=example.portfolio.observations * 50.0

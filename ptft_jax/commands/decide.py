@@ -4,7 +4,7 @@ import json as json_
 import pathlib
 from typing import NamedTuple
 
-from ptft_jax import data, progress, store
+from ptft_jax import compilation, data, progress, store
 from ptft_jax import decide as decide_
 from ptft_jax.commands import common
 from ptft_jax.experiment import UsageError
@@ -65,6 +65,7 @@ def run(
         common.read(options.file, reading), options.observations
     )
     portfolio = data.to_portfolio(table, options.quantile)
+    compilation.keep_programs()
     network, params, _ = common.load_weights(weights)
     work = SHARES if options.finetune else {"deciding": 1.0}
     with progress.watch(sum(work.values()), quiet) as watched:

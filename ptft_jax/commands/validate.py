@@ -4,7 +4,16 @@ import json as json_
 import pathlib
 from typing import NamedTuple
 
-from ptft_jax import experiment, lab, progress, report, sources, store, terminal
+from ptft_jax import (
+    compilation,
+    experiment,
+    lab,
+    progress,
+    report,
+    sources,
+    store,
+    terminal,
+)
 from ptft_jax.commands import common
 from ptft_jax.experiment import UsageError
 from ptft_jax.worlds import WORLDS
@@ -108,6 +117,7 @@ def run(
     source, quantile, notes = _source(options, reading)
     grid = _grid(options, preset, quantile, source.size)
     todo = experiment.cells(grid, source)
+    compilation.keep_programs()
     network, params, _ = common.load_weights(weights)
     folder = pathlib.Path(options.out or f"results/{source.name}")
     common.check_place("--out", folder, is_folder=True)

@@ -55,10 +55,6 @@ class Instances(NamedTuple):
     is_count: Bool[Array, "n"]
 
 
-def _log_between(u, low, high):
-    return low * (high / low) ** u
-
-
 def sample_law(key: Key[Array, ""]) -> Law:
     """Draws how the instances of a portfolio differ.
 
@@ -75,30 +71,39 @@ def sample_law(key: Key[Array, ""]) -> Law:
     u, z = lambda: next(draws), lambda: next(normals)
     sometimes = lambda probability, on, off=0.0: jnp.where(u() < probability, on, off)
     between = lambda low, high: low + (high - low) * u()
-    is_count = u() < 0.4
+    is_count = u() < 0.5
     is_pure = is_count & (u() < 0.3)
-    day_sd = sometimes(0.6, _log_between(u(), 0.05, 0.8))
+    # Slow movers sell less than one a period: few observations say least about them.
+    is_slow = u() < 0.4
+    count_level = jnp.where(
+        is_slow,
+        transforms.log_between(u(), 0.1, 5.0),
+        transforms.log_between(u(), 0.05, 300.0),
+    )
+    day_sd = sometimes(0.6, transforms.log_between(u(), 0.05, 0.8))
     day_trend = z()
     nearest = jnp.round(between(-0.25, 1.25) * 2.0) / 2.0
     return Law(
-        level=jnp.where(is_count, jnp.log(_log_between(u(), 0.05, 300.0)), z()),
-        spread=_log_between(u(), 0.03, 2.0),
+        level=jnp.where(is_count, jnp.log(count_level), z()),
+        spread=transforms.log_between(u(), 0.03, 2.0),
         level_skew=0.4 * z(),
-        level_tail=_log_between(u(), 0.8, 1.3),
+        level_tail=transforms.log_between(u(), 0.8, 1.3),
         cluster_share=sometimes(0.3, between(0.05, 0.5)),
         cluster_level=z(),
         cluster_noise=0.5 * z(),
-        noise=jnp.log(jnp.where(is_pure, MIN_NOISE, _log_between(u(), 0.04, 1.3))),
+        noise=jnp.log(
+            jnp.where(is_pure, MIN_NOISE, transforms.log_between(u(), 0.04, 1.3))
+        ),
         noise_spread=sometimes(0.8, between(0.0, 0.6)),
         noise_slope=sometimes(0.6, between(-0.5, 0.2)),
         power=sometimes(0.6, nearest.clip(0.0, 1.0), u()),
         skew=sometimes(0.6, 0.35 * z()),
-        tail=sometimes(0.6, _log_between(u(), 0.6, 1.6), 1.0),
+        tail=sometimes(0.6, transforms.log_between(u(), 0.6, 1.6), 1.0),
         shape_spread=sometimes(0.5, between(0.0, 0.25)),
         day_logit=day_trend * jnp.arange(NUM_DAY_TYPES) + jnp.stack([z(), z(), z()]),
         day_lift=day_sd * jnp.stack([z(), z(), z()]),
         day_spread=0.3 * day_sd * u(),
-        zero_logit=sometimes(0.25, between(-3.5, 1.5), -30.0),
+        zero_logit=sometimes(0.3, between(-3.5, 1.5), -30.0),
         zero_spread=u(),
         is_count=is_count,
     )

@@ -43,8 +43,10 @@ def sample_law(key: Key[Array, ""]) -> Law:
       The portfolio's law.
     """
     u = jax.random.uniform(key, (2,))
-    between = lambda u, low, high: low * (high / low) ** u
-    return Law(between(u[0], *SHAPE_RANGE), between(u[1], *MEAN_RANGE))
+    return Law(
+        transforms.log_between(u[0], *SHAPE_RANGE),
+        transforms.log_between(u[1], *MEAN_RANGE),
+    )
 
 
 def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Instances:
@@ -249,4 +251,3 @@ WORLD = World(
     predictive_cdf=predictive_cdf,
     log_evidence=log_evidence,
 )
-sample_example = WORLD.sample_example

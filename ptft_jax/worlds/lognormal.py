@@ -48,9 +48,12 @@ def sample_law(key: Key[Array, ""]) -> Law:
     """
     level_key, scale_key = jax.random.split(key)
     u = jax.random.uniform(scale_key, (2,))
-    between = lambda u, low, high: low * (high / low) ** u
     level = LEVEL_MEAN + LEVEL_SD * jax.random.normal(level_key)
-    return Law(level, between(u[0], *SPREAD_RANGE), between(u[1], *NOISE_RANGE))
+    return Law(
+        level,
+        transforms.log_between(u[0], *SPREAD_RANGE),
+        transforms.log_between(u[1], *NOISE_RANGE),
+    )
 
 
 def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Instances:
@@ -273,4 +276,3 @@ WORLD = World(
     predictive_cdf=predictive_cdf,
     log_evidence=log_evidence,
 )
-sample_example = WORLD.sample_example

@@ -9,6 +9,20 @@ POISSON_TERMS = 40
 POISSON_SWITCH = 14.0
 
 
+def log_between(u: Float[Array, "*s"], low: float, high: float) -> Float[Array, "*s"]:
+    """Log-uniform draws low·(high/low)ᵘ.
+
+    Args:
+      u: uniforms in [0, 1].
+      low: > 0.
+      high: ≥ low.
+
+    Returns:
+      Values in [low, high], increasing in u.
+    """
+    return low * (high / low) ** u
+
+
 def sinh_arcsinh(
     z: Float[Array, "*#s"], skew: Float[Array, "*#s"], tail: Float[Array, "*#s"]
 ) -> Float[Array, "*#s"]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ptft_jax.types import Portfolio, enable_x64
-from ptft_jax.worlds import broad
+from ptft_jax.worlds import example
 
 
 class World(NamedTuple):
@@ -56,7 +56,7 @@ class World(NamedTuple):
         num_observations: int,
         num_quantiles: int,
         num_future: int,
-    ) -> broad.Example:
+    ) -> example.Example:
         """Draws a law, its instances, their observations and their future.
 
         Args:
@@ -74,10 +74,10 @@ class World(NamedTuple):
         instances = self.sample_instances(keys[1], law, num_instances)
         observed = self.sample_demand(keys[2], instances, num_observations)
         future = self.future_demand(keys[3], instances, num_future)
-        valid = broad.sample_valid(keys[4], num_instances, num_observations)
-        quantiles = broad.sample_quantiles(keys[5], num_instances, num_quantiles)
+        valid = example.sample_valid(keys[4], num_instances, num_observations)
+        quantiles = example.sample_quantiles(keys[5], num_instances, num_quantiles)
         observed = jnp.where(valid, observed, 0.0)
-        return broad.Example(
+        return example.Example(
             Portfolio(observed, valid, quantiles[:, 0]), quantiles, future
         )
 

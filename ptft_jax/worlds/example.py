@@ -1,4 +1,4 @@
-"""Portfolios from the prior over priors, ready to train on."""
+"""What a network trains on: a portfolio, what is asked of it, and its future."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from ptft_jax.types import Portfolio
-from ptft_jax.worlds import demand
 
 
 class Example(NamedTuple):
@@ -66,37 +65,3 @@ def sample_quantiles(
     # A fifth of the mass is below .5; above it the density rises towards .99.
     upper = 0.5 + 0.49 * (1.0 - (1.0 - (u - 0.2) / 0.8) ** 1.5)
     return jnp.where(u < 0.2, 0.02 + 0.48 * u / 0.2, upper)
-
-
-def sample_example(
-    key: Key[Array, ""],
-    num_instances: int,
-    num_observations: int,
-    num_quantiles: int,
-    num_future: int,
-) -> Example:
-    """Draws a law, its instances, their observations and their future.
-
-    Args:
-      key: typed PRNG key.
-      num_instances: n, padding included.
-      num_observations: the largest m.
-      num_quantiles: critical ratios asked of every instance.
-      num_future: future demands a law is represented by.
-
-    Returns:
-      The example; `portfolio.quantile` is the first of its quantiles.
-    """
-    law_key, instance_key, data_key, future_key, valid_key, q_key = jax.random.split(
-        key, 6
-    )
-    law = demand.sample_law(law_key)
-    instances = demand.sample_instances(instance_key, law, num_instances)
-    valid = sample_valid(valid_key, num_instances, num_observations)
-    observed = demand.sample_demand(data_key, instances, num_observations)
-    quantiles = sample_quantiles(q_key, num_instances, num_quantiles)
-    return Example(
-        Portfolio(jnp.where(valid, observed, 0.0), valid, quantiles[:, 0]),
-        quantiles,
-        demand.future_demand(future_key, instances, num_future),
-    )

@@ -1,0 +1,35 @@
+"""Compiled programs kept on disk, so that a command compiles only the first time."""
+
+import os
+import pathlib
+
+import jax
+import platformdirs
+
+LEAST_SECONDS = 0.3  # a program that compiles faster is not worth a file
+
+
+def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
+    """Keeps compiled programs in a folder, across processes and runs.
+
+    A folder that the user chose (`JAX_COMPILATION_CACHE_DIR`) is left as it is. Where
+    nothing can be written, programs are kept by the process alone.
+
+    Args:
+      folder: the user's cache folder for ptft_jax where None.
+
+    Returns:
+      The folder in use, or None.
+    """
+    if jax.config.jax_compilation_cache_dir:
+        return pathlib.Path(jax.config.jax_compilation_cache_dir)
+    folder = folder or pathlib.Path(platformdirs.user_cache_dir("ptft_jax")) / "xla"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    if not os.access(folder, os.W_OK):
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+    return folder

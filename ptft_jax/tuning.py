@@ -1,0 +1,218 @@
+"""Fine-tuning by gradient steps on leave-one-out labels: the adapter and full classes.
+
+Each fold has a network of its own, trained on the labels of the other folds. Networks
+are kept at several numbers of steps, so that the number can be chosen afterwards.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from ptft_jax import risk, train, types
+from ptft_jax.model import Network
+from ptft_jax.problems import newsvendor
+from ptft_jax.types import Portfolio
+
+AVERAGE_DECAY = 0.95
+
+
+class Class(NamedTuple):
+    """What a class trains and how fast; traced, so that classes share a program."""
+
+    mask: Any  # 0 or 1 for every leaf of the parameters
+    rate: Float[Array, ""]
+
+
+def is_adapter(path: tuple, leaf: Any) -> bool:
+    """Adapter class: every bias and norm gain, and the link's two output vectors.
+
+    A few hundred of the parameters (BitFit, Ben Zaken et al. 2022, and the link).
+
+    Args:
+      path: of the leaf in the parameter tree.
+      leaf: its array.
+
+    Returns:
+      Whether the adapter class trains it.
+    """
+    name = jax.tree_util.keystr(path)
+    return leaf.ndim == 1 or "shift" in name or "stretch" in name
+
+
+def adapter(params: Any, rate: float) -> Class:
+    """The class that trains the leaves chosen by `is_adapter`.
+
+    Args:
+      params: of the network.
+      rate: learning rate.
+
+    Returns:
+      The class.
+    """
+    chosen = lambda path, leaf: jnp.asarray(is_adapter(path, leaf), leaf.dtype)
+    return Class(
+        jax.tree_util.tree_map_with_path(chosen, params), jnp.asarray(rate, jnp.float32)
+    )
+
+
+def full(params: Any, rate: float) -> Class:
+    """The class that trains every parameter.
+
+    Args:
+      params: of the network.
+      rate: learning rate.
+
+    Returns:
+      The class.
+    """
+    ones = jax.tree.map(lambda leaf: jnp.ones((), leaf.dtype), params)
+    return Class(ones, jnp.asarray(rate, jnp.float32))
+
+
+def instance_weights(portfolio: Portfolio) -> Float[Array, "n"]:
+    """Weights of instances in the fitting loss, between cost and relative cost.
+
+    w_i = 1/√((x̄_i + x̄)/2): a cost counts by its amount, but the largest instances
+    alone do not decide.
+
+    Args:
+      portfolio: n instances.
+
+    Returns:
+      The weights; 0 for instances without an observation to leave out.
+    """
+    mean = portfolio.observations.sum(-1) / jnp.maximum(portfolio.num_observed, 1.0)
+    typical = mean.sum() / jnp.maximum(portfolio.present.sum(), 1)
+    usable = portfolio.num_observed > 1
+    return usable / jnp.sqrt((mean + typical) / 2.0 + 1e-30)
+
+
+def _batch_loss(network, portfolio, weight, batch):
+    """Leave-one-out loss of a random part of the portfolio, as `loss(params, key)`."""
+    n = portfolio.valid.shape[0]
+    used = weight > 0
+
+    def loss(params, key):
+        row_key, pick_key = jax.random.split(key)
+        position, _ = risk.left_out(row_key, portfolio.valid, 1)
+        rest, label = types.leave_one_out(portfolio, position[0])
+        part = (rest, label, weight, portfolio.quantile)
+        if batch < n:
+            share = used / jnp.maximum(used.sum(), 1)
+            chosen = jax.random.choice(pick_key, n, (batch,), replace=False, p=share)
+            part = jax.tree.map(lambda leaf: leaf[chosen], part)
+        rest, label, w, quantile = part
+        decision = network.apply(params, rest)
+        return (w * newsvendor.cost(decision.base, label, quantile)).sum() / (
+            w * label
+        ).sum()
+
+    return loss
+
+
+def _optimizer(mask, rate, num_steps):
+    schedule = optax.linear_schedule(1.0, 0.2, num_steps)
+    trained = optax.stateless(
+        lambda updates, _: jax.tree.map(jnp.multiply, updates, mask)
+    )
+    # Masked before the norm is taken, so that what is kept does not slow the rest.
+    return optax.chain(
+        trained,
+        optax.clip_by_global_norm(1.0),
+        optax.scale_by_adam(b2=0.99),
+        optax.scale_by_schedule(schedule),
+        optax.scale(-rate),
+    )
+
+
+def train_folds(
+    network: Network,
+    checkpoints: tuple[int, ...],
+    batch: int,
+    params: Any,
+    portfolio: Portfolio,
+    weights: Float[Array, "k n"],
+    which: Class,
+    key: Key[Array, ""],
+) -> Any:
+    """Networks of every fold at every checkpoint.
+
+    Args:
+      network: the Transformer.
+      checkpoints: numbers of steps, increasing.
+      batch: instances a gradient step sees.
+      params: to start from.
+      portfolio: n instances.
+      weights: of the instances in the loss of each fold, 0 for those held out.
+      which: the class.
+      key: typed PRNG key.
+
+    Returns:
+      Parameters, every leaf with leading axes [checkpoints, folds].
+    """
+    optimizer = _optimizer(which.mask, which.rate, checkpoints[-1])
+    marks = jnp.asarray(checkpoints)
+
+    def fit(fold):
+        weight, fold_key = fold
+        loss = _batch_loss(network, portfolio, weight, batch)
+        advance = train.make_steps(loss, optimizer, AVERAGE_DECAY)
+
+        def step(carry, i):
+            state, kept = carry
+            state, _ = advance(state, jax.random.fold_in(fold_key, i)[None])
+            # Every step overwrites the slot of the next checkpoint, so one compiled
+            # step serves them all.
+            slot = jnp.searchsorted(marks, i + 1)
+            kept = jax.tree.map(
+                lambda b, leaf: b.at[slot].set(leaf), kept, state.average
+            )
+            return (state, kept), None
+
+        empty = jax.tree.map(lambda leaf: jnp.zeros((len(marks), *leaf.shape)), params)
+        first = (train.init(params, optimizer), empty)
+        (_, kept), _ = jax.lax.scan(step, first, jnp.arange(checkpoints[-1]))
+        return kept
+
+    keys = jax.random.split(key, weights.shape[0])
+    # One fold after the other: products with shared weights run faster on a CPU than
+    # K small ones side by side, and compile once.
+    kept = jax.lax.map(fit, (weights, keys))
+    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), kept)
+
+
+def held_out_costs(
+    network: Network,
+    stacked: Any,
+    portfolio: Portfolio,
+    position: Int[Array, "r n"],
+    counts: Array,
+    folds: Int[Array, "n"],
+) -> Float[Array, "c n"]:
+    """Left-out costs of each instance under the networks of its own fold.
+
+    Args:
+      network: the Transformer.
+      stacked: of `train_folds`.
+      portfolio: n instances.
+      position: the observation left out, in each of r rows.
+      counts: whether the row counts for the instance.
+      folds: of each instance.
+
+    Returns:
+      Costs at every checkpoint.
+    """
+    none = jnp.zeros(network.width)
+
+    def cost(params):
+        rows = risk.leave_one_out_rows(network, params, portfolio, position, counts)
+        return risk.instance_costs(rows, none, portfolio.quantile)
+
+    def checkpoint(params):
+        each = jax.lax.map(cost, params)
+        return jnp.take_along_axis(each, folds[None], axis=0)[0]
+
+    return jax.lax.map(checkpoint, stacked)

@@ -1,0 +1,56 @@
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from ptft_jax import compilation
+
+
+@pytest.fixture
+def nowhere():
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_the_folder_a_user_chose_is_left(tmp_path, nowhere):
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "theirs"))
+    assert compilation.keep_programs(tmp_path / "ours") == tmp_path / "theirs"
+    assert not (tmp_path / "ours").exists()
+
+
+def test_without_a_place_to_write_programs_are_not_kept(tmp_path, nowhere):
+    (tmp_path / "file").write_text("")
+    assert compilation.keep_programs(tmp_path / "file" / "folder") is None
+    assert jax.config.jax_compilation_cache_dir is None
+
+
+PROGRAM = """
+import pathlib, sys
+import jax, jax.numpy as jnp
+from ptft_jax import compilation
+compilation.LEAST_SECONDS = 0.0
+compilation.keep_programs(pathlib.Path(sys.argv[1]))
+print(jax.jit(lambda x: jnp.sort(x) @ x)(jnp.arange(4.0)))
+"""
+
+
+def test_a_second_process_finds_the_first_ones_programs(tmp_path):
+    outputs = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, tmp_path],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        outputs.append((done.stdout, done.stderr))
+        kept = {p.name for p in tmp_path.iterdir() if p.name.endswith("-cache")}
+        if len(outputs) == 1:
+            first = kept
+    assert outputs[0] == outputs[1] == (f"{jnp.float32(14.0)}\n", "")
+    assert first
+    assert kept == first
