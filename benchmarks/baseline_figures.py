@@ -1,6 +1,6 @@
 """The baselines on real truths, beside the figures measured before this package.
 
-    python benchmarks/baseline_figures.py [--seeds 5]
+    python -m benchmarks.baseline_figures [--seeds 5]
 
 Rossmann (1115 stores) and carparts (1347 parts with no blank month and at least 10
 positive ones), i.i.d. protocol: m observations a column without replacement, the truth
@@ -10,14 +10,12 @@ mean ± standard error over seeds. The CSV files are read from `PTFT_DATA`, by d
 """
 
 import argparse
-import os
-import pathlib
-import sys
 from collections.abc import Callable, Iterator
 
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import datasets
 from ptft_jax import baselines, empirical, types
 
 STORES, OBSERVATIONS, QUANTILES = (64, 256, 1115), (5, 10, 20), (0.9, 0.95)
@@ -44,17 +42,6 @@ CARPARTS = {
 }
 
 
-def read_columns(name: str) -> np.ndarray:
-    """Columns of a wide CSV file, [periods, instances], NaN where blank."""
-    default = pathlib.Path(__file__).parents[2] / "shared" / "data"
-    path = pathlib.Path(os.environ.get("PTFT_DATA", default)) / name
-    if not path.is_file():
-        sys.exit(
-            f"{name} is not in {path.parent}: set PTFT_DATA to the folder that has it."
-        )
-    return np.genfromtxt(path, delimiter=",", skip_header=1)[:, 1:]
-
-
 def excesses(
     truth: empirical.EmpiricalTruth,
     data: np.ndarray,
@@ -74,7 +61,7 @@ def excesses(
 
 def rossmann(num_seeds: int) -> Iterator[tuple[str, dict[str, list[float]]]]:
     """One column of figures a cell (q, n, m), by method."""
-    truth = empirical.from_columns(read_columns("rossmann_daily_adjsales.csv"))
+    truth = datasets.truth("rossmann")
     for quantile in QUANTILES:
         for n in STORES:
             for m in OBSERVATIONS:
@@ -92,9 +79,7 @@ def rossmann(num_seeds: int) -> Iterator[tuple[str, dict[str, list[float]]]]:
 
 def carparts(num_seeds: int) -> Iterator[tuple[str, dict[str, list[float]]]]:
     """One column of figures a cell m, by method, at q = .95."""
-    columns = read_columns("carparts.csv")
-    columns = columns[:, ~np.isnan(columns).any(0)]
-    truth = empirical.from_columns(columns[:, (columns > 0).sum(0) >= 10])
+    truth = datasets.truth("carparts")
     for m in OBSERVATIONS:
         cell = {name: [] for name in baselines.COUNTS}
         for seed in range(num_seeds):

@@ -2,42 +2,33 @@
 
 `python -m benchmarks.real_demand rossmann --n 1115 --seeds 5` prints one row a cell:
 excess over full information in percent, and its ratio to the cell's best baseline.
-Finished seeds are kept under results/ and not run again.
+Finished seeds are kept under results/, by weights and configuration, and not run again.
 """
 
 import argparse
 import json
-import os
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import datasets
 from ptft_jax import (
     baselines,
     checkpoint,
-    data,
+    compilation,
     empirical,
     finetune,
+    provenance,
     risk,
+    store,
+    streams,
     types,
 )
 
-FILES = {
-    "rossmann": ("rossmann_daily_adjsales.csv", {}),
-    "carparts": ("carparts.csv", {"complete_only": True, "min_positive": 10}),
-}
 CONTINUOUS = ("saa", "pooled_loo", "shrunken_saa", "lognormal_eb", "global_qr")
 COUNTS = ("saa", "shrunken_saa", "npmle_negbin", "gamma_poisson_eb")
-
-
-def folder() -> pathlib.Path:
-    """Where the data sets lie: PTFT_DATA or ../shared/data."""
-    path = pathlib.Path(os.environ.get("PTFT_DATA", "../shared/data"))
-    if not path.is_dir():
-        raise SystemExit(f"no data in {path}; set PTFT_DATA to the folder that has it")
-    return path
 
 
 def rules(name: str) -> dict:
@@ -49,7 +40,7 @@ def rules(name: str) -> dict:
 
 def sample(truth, protocol, seed, n, m):
     """Truth and data of one portfolio."""
-    rng = np.random.default_rng([seed, n, m])
+    rng = streams.generator(seed, f"real demand {protocol} {n} {m}")
     part = empirical.take(truth, rng.permutation(len(truth.length))[:n])
     if protocol == "iid":
         return part, empirical.sample_iid(part, rng, m)
@@ -99,13 +90,15 @@ def cell(name, truth, protocol, n, m, q, seeds, shipped, fit, out) -> None:
     best = min(named, key=lambda key: column[key].mean())
     ratio = column["finetuned"].mean() / column[best].mean()
     change = column["finetuned"] - column["pretrained"]
+    lead = column["finetuned"] - column[best]
     print(
         f"{protocol:7s} n={n:<5d} m={m:<3d} q={q:<4g} "
         + " ".join(
             f"{key} {100 * x.mean():.2f}±{error(x):.2f}" for key, x in column.items()
         )
         + f" | ft−pre {100 * change.mean():+.2f}±{error(change):.2f}"
-        + f" | ft/{best} {ratio:.3f} | {[result['chosen'] for result in results]}",
+        + f" | ft−{best} {100 * lead.mean():+.2f}±{error(lead):.2f} ratio {ratio:.3f}"
+        + f" | {', '.join(result['chosen'] for result in results)}",
         flush=True,
     )
 
@@ -113,7 +106,7 @@ def cell(name, truth, protocol, n, m, q, seeds, shipped, fit, out) -> None:
 def main() -> None:
     """Parses the command line and runs the cells."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=FILES)
+    parser.add_argument("name", choices=datasets.FILES)
     parser.add_argument("--n", default="max")
     parser.add_argument("--observations", default="5,10,20")
     parser.add_argument("--quantile", default="0.9,0.95")
@@ -122,18 +115,21 @@ def main() -> None:
     parser.add_argument("--weights", default=None)
     parser.add_argument("--out", default="results/real_demand", type=pathlib.Path)
     args = parser.parse_args()
-    file, options = FILES[args.name]
-    truth = empirical.from_columns(data.read(folder() / file, **options).values)
+    compilation.keep_programs()
+    truth = datasets.truth(args.name)
     load = checkpoint.load_network if args.weights else checkpoint.load_shipped
     shipped = load(args.weights) if args.weights else load()
-    fit = finetune.make_fit(shipped[0], finetune.FinetuneConfig())
-    args.out.mkdir(parents=True, exist_ok=True)
+    config = finetune.FinetuneConfig()
+    fit = finetune.make_fit(shipped[0], config)
+    made_by = {"weights": provenance.fingerprint(shipped[1]), "config": repr(config)}
+    out = args.out / store.cell_id(made_by)
+    out.mkdir(parents=True, exist_ok=True)
     for n in args.n.split(","):
         size = len(truth.length) if n == "max" else int(n)
         for m in map(int, args.observations.split(",")):
             for q in map(float, args.quantile.split(",")):
                 settings = (args.name, truth, args.protocol, size, m, q)
-                cell(*settings, args.seeds, shipped, fit, args.out)
+                cell(*settings, args.seeds, shipped, fit, out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Time of drawing a pretraining batch, beside the textbook samplers.
 
-    python benchmarks/world_sampling.py [--repeats 15]
+    python -m benchmarks.world_sampling [--repeats 15]
 
 The worlds draw counts by inverse transform, a fixed number of
 operations; `jax.random.poisson` and `jax.random.gamma` reject until the last draw of

@@ -126,7 +126,10 @@ def _cut(fold: Scores, method: str) -> Float64[np.ndarray, "l"]:
 
 
 def cost_bounds(
-    scores: tuple[Scores, Scores], policy: str, delta: float
+    scores: tuple[Scores, Scores],
+    policy: str,
+    delta: float,
+    names: tuple[str, ...] = tuple(UPPER),
 ) -> list[Certificate]:
     """Upper bounds on the mean cut cost of a policy, and on the share that is cut.
 
@@ -134,13 +137,15 @@ def cost_bounds(
       scores: of the two folds.
       policy: which of the scored methods.
       delta: failure probability of each bound, in (0, 1).
+      names: of the bounds, among `UPPER`.
 
     Returns:
-      One statement for each of `UPPER`, then the Clopper–Pearson share.
+      One statement for each name, then the Clopper–Pearson share.
     """
     mean = weigh(scores, [float(_cut(fold, policy).mean()) for fold in scores])
     out = []
-    for name, bound in UPPER.items():
+    for name in names:
+        bound = UPPER[name]
         ends = [f.scale * bound(_cut(f, policy) / f.scale, delta / 2) for f in scores]
         out.append(Certificate(policy, f"{policy}_{name}", weigh(scores, ends), mean))
     over = [int((fold.costs[policy] > fold.scale).sum()) for fold in scores]

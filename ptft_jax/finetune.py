@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from ptft_jax import head, risk, tuning
 from ptft_jax.model import Network
@@ -23,7 +23,8 @@ class FinetuneConfig:
 
     Attributes:
       classes: of policies to try beside no change: head, adapter, full.
-      num_folds: K, of cross-fitting over instances; also the networks averaged.
+      num_folds: K, of cross-fitting over instances.
+      num_splits: into K folds; K · num_splits networks are fitted and averaged.
       num_rows: observations of each instance left out in turn for validation.
       batch: instances a gradient step sees.
       checkpoints: gradient steps after which the adapter and full classes are tried.
@@ -35,6 +36,7 @@ class FinetuneConfig:
 
     classes: tuple[str, ...] = CLASSES
     num_folds: int = 4
+    num_splits: int = 2
     num_rows: int = 8
     batch: int = 256
     checkpoints: tuple[int, ...] = (20, 40, 80, 160)
@@ -65,45 +67,50 @@ class Finetuned(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """A portfolio, its folds, and what is left out of it."""
+    """A portfolio, what each of k networks learns from, and what is left out of it."""
 
     portfolio: Portfolio
-    folds: Int[Array, "n"]
-    weights: Float[Array, "k n"]  # of the instances in each fold's fitting loss
+    weights: Float[Array, "k n"]  # of the instances in each network's fitting loss
+    held_out: Bool[Array, "k n"]
     position: Int[Array, "r n"]
-    counts: Array
+    rows: Rows
 
 
-def fold_of(key: Key[Array, ""], num_instances: int, num_folds: int) -> np.ndarray:
-    """A random fold for each instance, of sizes that differ by at most one.
+def held_out_by(
+    key: Key[Array, ""], num_instances: int, num_folds: int, num_splits: int
+) -> Bool[np.ndarray, "k n"]:
+    """Which instances are held out of each fit: K random folds, several times over.
 
     Args:
       key: typed PRNG key.
       num_instances: n.
-      num_folds: K ≤ n.
+      num_folds: K ≤ n; folds of one split differ in size by at most one.
+      num_splits: independent ones.
 
     Returns:
-      Fold numbers, [n].
+      A mask for each of K · num_splits fits; every instance is in one fold a split.
     """
-    return np.asarray(
-        jax.random.permutation(key, jnp.arange(num_instances) % num_folds)
+    position = jnp.arange(num_instances) % num_folds
+    folds = jax.vmap(jax.random.permutation, (0, None))(
+        jax.random.split(key, num_splits), position
     )
+    out = folds[:, None] == jnp.arange(num_folds)[:, None]
+    return np.asarray(out.reshape(-1, num_instances))
 
 
 def _heads(
-    radii: tuple[float, ...],
-    rows: Rows,
-    quantile: Float[Array, "n"],
-    weights: Float[Array, "k n"],
-    folds: Int[Array, "n"],
+    radii: tuple[float, ...], task: _Task
 ) -> tuple[Float[Array, "c k d"], Float[Array, "c n"]]:
-    """Heads for each radius and fold, and the held-out costs of each instance."""
+    """Heads of each radius and fit, and the costs of each instance, held out."""
+    quantile, decision = task.portfolio.quantile, task.rows.decision
+    times_held_out = jnp.maximum(task.held_out.sum(0), 1)
 
     def of_radius(radius):
-        solve = lambda weight: head.solve(rows, quantile, weight, radius).head
-        found = jax.lax.map(solve, weights)
-        each = jax.vmap(risk.instance_costs, (None, 0, None))(rows, found, quantile)
-        return found, jnp.take_along_axis(each, folds[None], axis=0)[0]
+        solve = lambda weight: head.solve(task.rows, quantile, weight, radius).head
+        found = jax.lax.map(solve, task.weights)
+        mean = (task.held_out.T @ found) / times_held_out[:, None]
+        x = decision.base + decision.scale * (decision.hidden * mean).sum(-1)
+        return found, risk.left_out_costs(task.rows, x, quantile)
 
     return jax.lax.map(of_radius, jnp.asarray(radii))
 
@@ -139,8 +146,9 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
     """Returns `propose(params, portfolio, key) -> [(candidate, policy)]`.
 
     The first is no change. Every other candidate (class and radius or number of steps)
-    is fitted K times, each time to the leave-one-out labels of all folds but one, and
-    judged on the fold left out. Its K networks decide by their mean.
+    is fitted once for each fold of each split, to the leave-one-out labels of the other
+    folds. An instance is judged under the mean of the fits it was held out of; a policy
+    decides by the mean of all.
 
     Args:
       network: the Transformer.
@@ -154,10 +162,8 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
     train_folds = jax.jit(tuning.train_folds, static_argnums=(0, 1, 2))
     costs_of = jax.jit(tuning.held_out_costs, static_argnums=0)
 
-    def by_head(params, task, rows):
-        found, costs = heads_of(
-            config.radii, rows, task.portfolio.quantile, task.weights, task.folds
-        )
+    def by_head(params, task):
+        found, costs = heads_of(config.radii, task)
         repeated = lambda leaf: jnp.repeat(leaf[None], len(task.weights), axis=0)
         same = jax.tree.map(repeated, params)
         return costs, [Policy(same, u) for u in found]
@@ -174,7 +180,7 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
             key,
         )
         costs = costs_of(
-            network, stacked, task.portfolio, task.position, task.counts, task.folds
+            network, stacked, task.portfolio, task.position, task.rows, task.held_out
         )
         none = jnp.zeros((len(task.weights), network.width))
         pick = lambda c: jax.tree.map(lambda leaf: leaf[c], stacked)
@@ -187,20 +193,19 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
         num_folds = min(config.num_folds, int(usable.sum()))
         if num_folds < 2:
             return found
-        folds = jnp.asarray(fold_of(fold_key, len(usable), num_folds))
-        weights = tuning.instance_weights(portfolio)
-        weights = weights * (folds != jnp.arange(num_folds)[:, None])
+        out = held_out_by(fold_key, len(usable), num_folds, config.num_splits)
         num_rows = min(config.num_rows, portfolio.valid.shape[-1])
         left = risk.left_out(row_key, portfolio.valid, num_rows)
-        task = _Task(portfolio, folds, weights, *left)
         rows = rows_of(network, params, portfolio, *left)
+        weights = tuning.instance_weights(portfolio) * ~out
+        task = _Task(portfolio, weights, jnp.asarray(out), left[0], rows)
         none = jnp.zeros(network.width)
         before = np.asarray(risk.instance_costs(rows, none, portfolio.quantile))
         for name, class_key in zip(CLASSES, class_keys, strict=True):
             if name not in config.classes:
                 continue
             if name == "head":
-                dials, (costs, policies) = config.radii, by_head(params, task, rows)
+                dials, (costs, policies) = config.radii, by_head(params, task)
             else:
                 which = (
                     tuning.full(params, config.full_rate)

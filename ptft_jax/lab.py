@@ -43,7 +43,10 @@ class Effort:
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     scratch: FinetuneConfig = field(
         default_factory=lambda: FinetuneConfig(
-            classes=("full",), checkpoints=(80, 160, 320, 640), full_rate=3e-3
+            classes=("full",),
+            num_splits=1,
+            checkpoints=(80, 160, 320, 640),
+            full_rate=3e-3,
         )
     )
     redraws: int = 2
@@ -52,7 +55,7 @@ class Effort:
 # One configuration for both, so that both share their programs: compilation is most of
 # the quick preset's time.
 _BRIEF = FinetuneConfig(
-    classes=("head", "full"), num_folds=2, checkpoints=(60, 240), full_rate=1e-3
+    classes=("head", "full"), num_folds=2, num_splits=1, checkpoints=(60, 240)
 )
 QUICK = Effort(finetune=_BRIEF, scratch=_BRIEF, redraws=1)
 EFFORTS = {"quick": QUICK, "full": Effort()}

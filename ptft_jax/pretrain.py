@@ -39,7 +39,7 @@ class PretrainConfig:
       average_decay: of the moving average of the parameters.
     """
 
-    num_steps: int = 16_000
+    num_steps: int = 20_000
     shapes: tuple[tuple[int, int, int], ...] = (
         (64, 32, 10),
         (32, 64, 20),

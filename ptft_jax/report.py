@@ -33,6 +33,11 @@ READING = (
     "information, less 1. Cells of one seed share instances, so errors along n are "
     "correlated. Error bars are standard errors over seeds."
 )
+ROLLING = (
+    "Under the rolling protocol a policy is judged on the next 10 periods, a bound is "
+    "made from the periods before: a change between them, or a shock that instances "
+    "have in common, is covered by no certificate."
+)
 
 
 def write(result: Result) -> None:
@@ -61,7 +66,7 @@ def _page(result: Result, title: str, image: str) -> str:
         f'<img alt="excess cost against n" src="data:image/png;base64,{image}">',
         "<h2>Errors and certified bounds</h2>",
         *_summary_tables(result),
-        f"<p><b>What the certificates mean.</b> {MEANING}</p>",
+        f"<p><b>What the certificates mean.</b> {MEANING} {_caveat(result)}</p>",
         f"<h2>Claims</h2><p>{CLAIMS}</p>",
         _verdict_table(result),
         "<h2>Rows</h2><p>The numbers above are means of these rows.</p>",
@@ -73,6 +78,10 @@ def _page(result: Result, title: str, image: str) -> str:
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>"
         f"<body>{''.join(parts)}</body></html>"
     )
+
+
+def _caveat(result: Result) -> str:
+    return ROLLING if result.risks[0]["protocol"] == "rolling" else ""
 
 
 def _links(rows: tuple[str, ...]) -> str:

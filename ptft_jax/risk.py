@@ -161,10 +161,27 @@ def leave_one_out_rows(
     return Rows(decision, label, counts / jnp.maximum(counts.sum(0), 1))
 
 
+def left_out_costs(
+    rows: Rows, x: Float[Array, "r n"], quantile: Float[Array, "n"]
+) -> Float[Array, "n"]:
+    """Mean cost of each instance over its rows: an estimate of its risk at m_i − 1.
+
+    Args:
+      rows: left-out labels.
+      x: decisions that have not seen them, not settled yet.
+      quantile: critical ratios.
+
+    Returns:
+      Costs in units of demand, [n]; 0 for instances without rows.
+    """
+    settled = settle(x, rows.decision.unit)
+    return (rows.weight * newsvendor.cost(settled, rows.label, quantile)).sum(0)
+
+
 def instance_costs(
     rows: Rows, head: Float[Array, "d"], quantile: Float[Array, "n"]
 ) -> Float[Array, "n"]:
-    """Mean cost of each instance over its rows: an estimate of its risk at m_i − 1.
+    """`left_out_costs` of the rows' own decisions with a head.
 
     Args:
       rows: left-out decisions and labels.
@@ -174,5 +191,4 @@ def instance_costs(
     Returns:
       Costs in units of demand, [n]; 0 for instances without rows.
     """
-    x = settle(apply_head(rows.decision, head), rows.decision.unit)
-    return (rows.weight * newsvendor.cost(x, rows.label, quantile)).sum(0)
+    return left_out_costs(rows, apply_head(rows.decision, head), quantile)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from ptft_jax import risk, train, types
 from ptft_jax.model import Network
 from ptft_jax.problems import newsvendor
+from ptft_jax.risk import Rows
 from ptft_jax.types import Portfolio
 
 AVERAGE_DECAY = 0.95
@@ -189,30 +190,35 @@ def held_out_costs(
     stacked: Any,
     portfolio: Portfolio,
     position: Int[Array, "r n"],
-    counts: Array,
-    folds: Int[Array, "n"],
+    rows: Rows,
+    held_out: Bool[Array, "k n"],
 ) -> Float[Array, "c n"]:
-    """Left-out costs of each instance under the networks of its own fold.
+    """Left-out costs of each instance under the networks that have not learned from it.
+
+    These networks decide together, by their mean, as all will that are adopted.
 
     Args:
       network: the Transformer.
       stacked: of `train_folds`.
       portfolio: n instances.
       position: the observation left out, in each of r rows.
-      counts: whether the row counts for the instance.
-      folds: of each instance.
+      rows: of the pretrained network, for the same positions.
+      held_out: which instances each network has not learned from.
 
     Returns:
       Costs at every checkpoint.
     """
-    none = jnp.zeros(network.width)
 
-    def cost(params):
-        rows = risk.leave_one_out_rows(network, params, portfolio, position, counts)
-        return risk.instance_costs(rows, none, portfolio.quantile)
+    def add(total, one):
+        params, is_out = one
+        base = lambda j: (
+            network.apply(params, types.leave_one_out(portfolio, j)[0]).base
+        )
+        return total + is_out * jax.lax.map(base, position), None
 
     def checkpoint(params):
-        each = jax.lax.map(cost, params)
-        return jnp.take_along_axis(each, folds[None], axis=0)[0]
+        total, _ = jax.lax.scan(add, jnp.zeros(position.shape), (params, held_out))
+        x = total / jnp.maximum(held_out.sum(0), 1)
+        return risk.left_out_costs(rows, x, portfolio.quantile)
 
     return jax.lax.map(checkpoint, stacked)

@@ -10,7 +10,9 @@ from ptft_jax.problems import newsvendor
 NETWORK = model.Network(
     width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2
 )
-CONFIG = finetune.FinetuneConfig(num_folds=3, num_rows=3, checkpoints=(5, 30))
+CONFIG = finetune.FinetuneConfig(
+    num_folds=3, num_splits=1, num_rows=3, checkpoints=(5, 30)
+)
 fit = finetune.make_fit(NETWORK, CONFIG)
 decide = jax.jit(risk.decide, static_argnums=0)
 
@@ -62,9 +64,30 @@ def test_same_key_same_policy(params):
     chex.assert_trees_all_equal(first.policy, second.policy)
 
 
-def test_folds_differ_in_size_by_at_most_one():
-    sizes = np.bincount(finetune.fold_of(jax.random.key(0), 11, 4))
-    assert sorted(sizes) == [2, 3, 3, 3]
+def test_every_instance_is_held_out_once_a_split():
+    out = finetune.held_out_by(jax.random.key(0), 11, 4, 3)
+    assert out.shape == (12, 11)
+    for split in out.reshape(3, 4, 11):
+        assert (split.sum(0) == 1).all()
+        assert sorted(split.sum(1)) == [2, 3, 3, 3]
+    assert (out[:4] != out[4:8]).any()
+
+
+def test_a_fit_is_judged_on_instances_it_has_not_learned_from(params):
+    # An instance that every fit holds out has its costs under the mean of all.
+    data = types.portfolio(demands(12, 4), 0.7)
+    position, counts = risk.left_out(jax.random.key(0), data.valid, 4)
+    rows = risk.leave_one_out_rows(NETWORK, params, data, position, counts)
+    other = jax.tree.map(lambda leaf: leaf + 0.05, params)
+    stacked = jax.tree.map(lambda a, b: jnp.stack([a, b])[None], params, other)
+    out = jnp.ones((2, 12), bool).at[1, :6].set(False)
+    costs = tuning.held_out_costs(NETWORK, stacked, data, position, rows, out)[0]
+    alone = risk.instance_costs(rows, jnp.zeros(16), data.quantile)
+    np.testing.assert_allclose(costs[:6], alone[:6], rtol=1e-5)
+    again = risk.leave_one_out_rows(NETWORK, other, data, position, counts)
+    mean = (rows.decision.base + again.decision.base) / 2
+    both = risk.left_out_costs(rows, mean, data.quantile)
+    np.testing.assert_allclose(costs[6:], both[6:], rtol=1e-5)
 
 
 def test_adapter_is_a_few_hundred_parameters():

@@ -2,223 +2,24 @@ import math
 
 import hypothesis
 import jax.numpy as jnp
-import mpmath
 import numpy as np
 import pytest
 from hypothesis import strategies as st
-from scipy import stats
+from losses_in_01 import (
+    BOUNDS,
+    DELTA,
+    beta_losses,
+    every_sequence,
+    lower_bound,
+    upper_bound,
+    zeros_and_ones,
+)
 
-from theory import certificates, kl, wealth
+from theory import certificates, wealth
 
-DELTA = 0.05
-BOUNDS = ("hoeffding", "empirical_bernstein", "kl_chernoff", "bentkus", "betting")
-P_GRID = np.concatenate([[0.001, 0.01, 0.02, 0.03], np.arange(1, 20) / 20, [0.99]])
-
-digits = mpmath.mp.clone()
-digits.dps = 50
 properties = hypothesis.settings(max_examples=25, derandomize=True, deadline=None)
 samples = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=30)
 deltas = st.floats(1e-6, 0.9)
-
-
-def upper_bound(name):
-    return getattr(certificates, name)
-
-
-def lower_bound(name):
-    return getattr(certificates, f"{name}_lower")
-
-
-def zeros_and_ones(k, n):
-    return np.repeat([1.0, 0.0], [k, n - k])
-
-
-def miscoverage_of_counts(bounds, n, p):
-    """P(U(k) < p) for k ~ Bin(n, p), exactly."""
-    return stats.binom.pmf(np.arange(n + 1), n, p)[np.asarray(bounds) < p].sum()
-
-
-def every_sequence(n):
-    """All 2ⁿ sequences of n losses in {0, 1}."""
-    return (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(float)
-
-
-def miscoverage_of_sequences(bounds, sequences, p):
-    """P(U(x) < p) for x ~ Bernoulli(p)ⁿ, exactly, order included."""
-    ones = sequences.sum(axis=1)
-    chance = p**ones * (1.0 - p) ** (sequences.shape[1] - ones)
-    return chance[bounds < p].sum()
-
-
-def beta_losses(key, shape):
-    """Mean .05, standard deviation .05."""
-    return np.random.default_rng(key).beta(0.9, 17.1, shape)
-
-
-@pytest.mark.parametrize("n", [1, 2, 7, 50])
-@pytest.mark.parametrize("name", BOUNDS[:4])
-def test_miscoverage_is_at_most_delta(name, n):
-    bounds = [upper_bound(name)(zeros_and_ones(k, n), DELTA) for k in range(n + 1)]
-    # just above a bound is where the next miss begins
-    grid = np.concatenate([P_GRID, np.nextafter(bounds, 2.0)])
-    for p in grid[grid <= 1.0]:
-        assert miscoverage_of_counts(bounds, n, p) <= DELTA * (1 + 1e-9), p
-
-
-@pytest.mark.parametrize(
-    ("name", "most"), [("kl_chernoff", 0.045), ("hoeffding", 0.01)]
-)
-def test_miscoverage_at_a_hundred_is_known(name, most):
-    bounds = [upper_bound(name)(zeros_and_ones(k, 100), DELTA) for k in range(101)]
-    assert max(miscoverage_of_counts(bounds, 100, p) for p in P_GRID[4:]) <= most
-
-
-@pytest.mark.parametrize("delta", [0.01, DELTA, 0.5])
-def test_clopper_pearson_misses_exactly_delta_above_each_bound(delta):
-    n = 40
-    bounds = [certificates.clopper_pearson(k, n, delta) for k in range(n + 1)]
-    for p in np.array(bounds[:-1]) * (1 + 1e-13):
-        assert miscoverage_of_counts(bounds, n, p) == pytest.approx(delta, rel=1e-9)
-
-
-@pytest.mark.parametrize("delta", [0.01, DELTA, 0.3])
-@pytest.mark.parametrize("n", [1, 3, 11])
-def test_betting_misses_at_most_delta_over_all_sequences(n, delta):
-    sequences = every_sequence(n)
-    bounds = wealth.upper(sequences, delta)
-    grid = np.concatenate([P_GRID, np.nextafter(np.unique(bounds)[::9], 2.0)])
-    for p in grid[grid <= 1.0]:
-        assert miscoverage_of_sequences(bounds, sequences, p) <= delta, p
-
-
-def test_doubled_sample_size_is_caught():
-    n = 50
-    bounds = [kl.inverse_upper(k / n, -math.log(DELTA) / (2 * n)) for k in range(n + 1)]
-    assert max(miscoverage_of_counts(bounds, n, p) for p in P_GRID) > 1.5 * DELTA
-
-
-def test_bets_that_see_their_own_loss_are_caught(monkeypatch):
-    honest = wealth.bets
-
-    def peeking(losses, delta):
-        return np.where(losses < 0.5, honest(losses, delta), 0.0)
-
-    monkeypatch.setattr(wealth, "bets", peeking)
-    sequences = every_sequence(11)
-    bounds = wealth.upper(sequences, DELTA)
-    worst = max(miscoverage_of_sequences(bounds, sequences, p) for p in P_GRID)
-    assert worst > 1.5 * DELTA
-
-
-@pytest.mark.parametrize(
-    ("losses", "mean"),
-    [
-        (beta_losses(0, (20_000, 40)), 0.05),
-        (np.random.default_rng(1).choice([0.0, 0.3, 1.0], (20_000, 40)), 1.3 / 3),
-        ((np.random.default_rng(2).random((20_000, 40)) < 0.08).astype(float), 0.08),
-    ],
-    ids=["beta", "three points", "rare"],
-)
-def test_betting_covers_in_simulation(losses, mean):
-    misses = int((wealth.upper(losses, DELTA) < mean).sum())
-    test = stats.binomtest(misses, len(losses), DELTA, alternative="greater")
-    assert test.pvalue > 1e-3
-    misses = int((1.0 - wealth.upper(1.0 - losses, DELTA) > mean).sum())
-    test = stats.binomtest(misses, len(losses), DELTA, alternative="greater")
-    assert test.pvalue > 1e-3
-
-
-@pytest.mark.parametrize(
-    ("n", "rows", "betting", "hoeffding"),
-    [
-        (100, 400, 0.0805, 0.173),
-        (1_000, 100, 0.0543, 0.089),
-        (10_000, 20, 0.0515, 0.063),
-        (100_000, 3, 0.0505, 0.054),
-    ],
-)
-def test_reference_sizes(n, rows, betting, hoeffding):
-    losses = beta_losses(3, (rows, n))
-    losses *= 0.05 / losses.mean()
-    bounds = wealth.upper(losses.clip(0.0, 1.0), DELTA)
-    assert certificates.floor(0.05, n, DELTA) < bounds.mean() < betting
-    sizes = [certificates.hoeffding(row.clip(0.0, 1.0), DELTA) for row in losses]
-    assert np.mean(sizes) == pytest.approx(hoeffding, abs=1e-3)
-
-
-def exact_capital(losses, m, delta):
-    """max_t W_t(m) from the definitions, at 50 digits."""
-    x, n = [digits.mpf(v) for v in losses], len(losses)
-    m, target = digits.mpf(m), digits.log(1 / digits.mpf(delta))
-    shares = [digits.mpf(weight) for weight, _ in wealth.GAMBLERS]
-    total, squares, best = digits.mpf(0.5), digits.mpf(0.25), digits.mpf(0)
-    for i in range(n):
-        bet = digits.sqrt(2 * target / (n * squares / (i + 1)))
-        for k, (_, most) in enumerate(wealth.GAMBLERS):
-            shares[k] *= 1 - min(bet, most / (1 - m)) * (x[i] - m)
-        best = max(best, sum(shares))
-        total += x[i]
-        squares += (x[i] - total / (i + 2)) ** 2
-    return best
-
-
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("delta", [1e-6, DELTA, 0.5])
-def test_betting_inverts_the_capital_at_fifty_digits(seed, delta):
-    rng = np.random.default_rng(seed)
-    losses = rng.beta(0.9, 17.1, 60) if seed % 2 else rng.integers(2, size=30) * 1.0
-    bound = certificates.betting(losses, delta)
-    assert bound == 1.0 or exact_capital(losses, bound, delta) >= 1 / digits.mpf(delta)
-    assert exact_capital(losses, bound - 1e-9, delta) < 1 / digits.mpf(delta)
-
-
-def exact_cdf(k, n, p):
-    p = digits.mpf(p)
-    return sum(digits.binomial(n, j) * p**j * (1 - p) ** (n - j) for j in range(k + 1))
-
-
-@pytest.mark.parametrize(("k", "n"), [(0, 1), (0, 30), (3, 30), (29, 30), (7, 500)])
-@pytest.mark.parametrize("delta", [1e-9, DELTA, 0.9])
-def test_clopper_pearson_inverts_the_cdf_at_fifty_digits(k, n, delta):
-    upper = certificates.clopper_pearson(k, n, delta)
-    assert exact_cdf(k, n, upper * (1 + 1e-13)) <= delta
-    assert exact_cdf(k, n, upper * (1 - 1e-13)) >= delta
-    lower = certificates.clopper_pearson_lower(n - k, n, delta)
-    assert lower == pytest.approx(1.0 - upper, abs=1e-13)
-
-
-@pytest.mark.parametrize("total", [0.0, 0.4, 3.0, 11.7])
-def test_bentkus_inverts_its_p_value_at_fifty_digits(total):
-    n = 30
-    losses = np.full(n, total / n)
-    mean = digits.mpf(float(losses.mean()))
-
-    def p_value(alpha):
-        a = digits.mpf(alpha)
-        head = mean * digits.log(mean / a) if mean else 0
-        tail = (1 - mean) * digits.log((1 - mean) / (1 - a))
-        cdf = digits.e * exact_cdf(math.ceil(total), n, a)
-        return min(digits.exp(-n * (head + tail)), cdf)
-
-    bound = certificates.bentkus(losses, DELTA)
-    assert p_value(bound * (1 + 1e-12)) <= DELTA < p_value(bound * (1 - 1e-12))
-
-
-def test_closed_forms_at_fifty_digits():
-    losses = beta_losses(4, 20)
-    x, n = [digits.mpf(v) for v in losses], 20
-    mean = sum(x) / n
-    variance = sum((v - mean) ** 2 for v in x) / (n - 1)
-    log_1, log_2 = (digits.log(c / digits.mpf(0.3)) for c in (1, 2))
-    hoeffding = mean + digits.sqrt(log_1 / (2 * n))
-    bernstein = digits.sqrt(2 * variance * log_2 / n) + 7 * log_2 / (3 * (n - 1))
-    floor = 1 - (1 - digits.mpf(0.2)) * digits.mpf(0.3) ** (digits.mpf(1) / n)
-    for value, exact in (
-        (certificates.hoeffding(losses, 0.3), hoeffding),
-        (certificates.empirical_bernstein(losses, 0.3), mean + bernstein),
-        (certificates.floor(0.2, n, 0.3), floor),
-    ):
-        assert value == pytest.approx(float(exact), rel=1e-14)
 
 
 @pytest.mark.parametrize("name", BOUNDS)

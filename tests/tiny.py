@@ -9,7 +9,9 @@ from ptft_jax.finetune import FinetuneConfig
 NETWORK = model.Network(
     width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2
 )
-BRIEF = FinetuneConfig(classes=("head",), num_folds=2, radii=(0.1,), num_rows=2)
+BRIEF = FinetuneConfig(
+    classes=("head",), num_folds=2, num_splits=1, radii=(0.1,), num_rows=2
+)
 EFFORT = lab.Effort(finetune=BRIEF, scratch=BRIEF, redraws=1)
 
 

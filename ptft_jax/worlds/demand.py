@@ -82,7 +82,6 @@ def sample_law(key: Key[Array, ""]) -> Law:
     )
     day_sd = sometimes(0.6, transforms.log_between(u(), 0.05, 0.8))
     day_trend = z()
-    nearest = jnp.round(between(-0.25, 1.25) * 2.0) / 2.0
     return Law(
         level=jnp.where(is_count, jnp.log(count_level), z()),
         spread=transforms.log_between(u(), 0.03, 2.0),
@@ -92,11 +91,12 @@ def sample_law(key: Key[Array, ""]) -> Law:
         cluster_level=z(),
         cluster_noise=0.5 * z(),
         noise=jnp.log(
-            jnp.where(is_pure, MIN_NOISE, transforms.log_between(u(), 0.04, 1.3))
+            jnp.where(is_pure, MIN_NOISE, transforms.log_between(u(), 0.05, 1.4))
         ),
         noise_spread=sometimes(0.8, between(0.0, 0.6)),
         noise_slope=sometimes(0.6, between(-0.5, 0.2)),
-        power=sometimes(0.6, nearest.clip(0.0, 1.0), u()),
+        # Half of all demand is multiplicative: prices, promotions and days are factors.
+        power=sometimes(0.5, 0.0, u()),
         skew=sometimes(0.6, 0.35 * z()),
         tail=sometimes(0.6, transforms.log_between(u(), 0.6, 1.6), 1.0),
         shape_spread=sometimes(0.5, between(0.0, 0.25)),
@@ -216,7 +216,5 @@ def future_demand(
     Returns:
       Demand, [n, k]; each column has each instance's law, columns are not independent.
     """
-    offsets = jax.random.uniform(key, (*instances.level.shape, 3))
-    points = jax.vmap(transforms.kronecker, (0, None))(offsets, num_draws)
-    u, day, count = jnp.moveaxis(points, -1, 0).clip(1e-6, 1.0 - 1e-6)
+    u, day, count = transforms.even_uniforms(key, len(instances.level), num_draws, 3)
     return demand(instances, jax.scipy.special.ndtri(u), day, count)

@@ -95,10 +95,9 @@ def future_demand(
     Returns:
       Counts, as floats; columns are not independent.
     """
-    offsets = jax.random.uniform(key, (*instances.rate.shape, 1))
-    u = jax.vmap(transforms.kronecker, (0, None))(offsets, num_draws)[..., 0]
+    u = transforms.even_uniforms(key, len(instances.rate), num_draws, 1)[0]
     rate = jnp.broadcast_to(instances.rate[:, None], u.shape)
-    return transforms.poisson_quantile(u.clip(1e-7, 1.0 - 1e-7), rate)
+    return transforms.poisson_quantile(u, rate)
 
 
 def expected_cost(

@@ -101,9 +101,8 @@ def future_demand(
     Returns:
       Demand > 0; columns are not independent.
     """
-    offsets = jax.random.uniform(key, (*instances.theta.shape, 1))
-    u = jax.vmap(transforms.kronecker, (0, None))(offsets, num_draws)[..., 0]
-    z = special.ndtri(u.clip(1e-7, 1.0 - 1e-7))
+    u = transforms.even_uniforms(key, len(instances.theta), num_draws, 1)[0]
+    z = special.ndtri(u)
     return jnp.exp(instances.theta[:, None] + instances.sigma[:, None] * z)
 
 

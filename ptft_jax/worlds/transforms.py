@@ -144,3 +144,22 @@ def kronecker(
     ratio = {1: 1.6180339887, 2: 1.3247179572, 3: 1.2207440846}[offset.shape[0]]
     alpha = ratio ** -jnp.arange(1.0, offset.shape[0] + 1.0)
     return (offset + jnp.arange(num_points)[:, None] * alpha) % 1.0
+
+
+def even_uniforms(
+    key: Key[Array, ""], num_instances: int, num_draws: int, num_uniforms: int
+) -> Float[Array, "d n k"]:
+    """Uniforms of d kinds, evenly spread over each instance's draws.
+
+    Args:
+      key: typed PRNG key; it shifts each instance's `kronecker` sequence.
+      num_instances: n.
+      num_draws: k ≥ 1.
+      num_uniforms: d ≤ 3, spread evenly together.
+
+    Returns:
+      Values in [10⁻⁶, 1 − 10⁻⁶], [d, n, k]; uniform each, not independent along k.
+    """
+    offsets = jax.random.uniform(key, (num_instances, num_uniforms))
+    points = jax.vmap(kronecker, (0, None))(offsets, num_draws)
+    return jnp.moveaxis(points, -1, 0).clip(1e-6, 1.0 - 1e-6)

@@ -1,0 +1,7 @@
+"""`python -m ptft_jax` is `ptft`."""
+
+import sys
+
+from ptft_jax import cli
+
+sys.exit(cli.main())
