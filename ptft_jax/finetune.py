@@ -25,6 +25,7 @@ class FinetuneConfig:
       classes: of policies to try beside no change: head, adapter, full.
       num_folds: K, of cross-fitting over instances.
       num_splits: into K folds; K · num_splits networks are fitted and averaged.
+      few_instances: beyond which one split is enough, validation being precise.
       num_rows: observations of each instance left out in turn for validation.
       batch: instances a gradient step sees.
       checkpoints: gradient steps after which the adapter and full classes are tried.
@@ -37,6 +38,7 @@ class FinetuneConfig:
     classes: tuple[str, ...] = CLASSES
     num_folds: int = 4
     num_splits: int = 2
+    few_instances: int = 512
     num_rows: int = 8
     batch: int = 256
     checkpoints: tuple[int, ...] = (20, 40, 80, 160)
@@ -193,7 +195,8 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
         num_folds = min(config.num_folds, int(usable.sum()))
         if num_folds < 2:
             return found
-        out = held_out_by(fold_key, len(usable), num_folds, config.num_splits)
+        num_splits = config.num_splits if usable.sum() <= config.few_instances else 1
+        out = held_out_by(fold_key, len(usable), num_folds, num_splits)
         num_rows = min(config.num_rows, portfolio.valid.shape[-1])
         left = risk.left_out(row_key, portfolio.valid, num_rows)
         rows = rows_of(network, params, portfolio, *left)
