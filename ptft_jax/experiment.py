@@ -195,26 +195,34 @@ def run(
             made.append(names[i - 1])
             progress.advance(weight(cell), _line(record, i, len(todo)))
     finally:
-        manifest = {
-            "schema": store.SCHEMA,
-            "settings": settings,
-            "source": lab.source.identity,
-            "weights": provenance.fingerprint(lab.params),
-            "effort": _plain(asdict(lab.effort)),
-            "versions": provenance.versions(),
-            "device": provenance.device(),
-            "commit": provenance.commit(),
-            "seeds": sorted({cell.seed for cell in todo}),
-            "cells": {"asked": names, "finished": len(records), "computed": made},
-            "times": {
-                "started": started.isoformat(timespec="seconds"),
-                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-                "wall_s": round(time.perf_counter() - begin, 1),
-            },
-            "meaning": MEANING,
+        manifest = _manifest(lab, todo, settings)
+        manifest["cells"] = {
+            "asked": names,
+            "finished": len(records),
+            "computed": made,
+        }
+        manifest["times"] = {
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "wall_s": round(time.perf_counter() - begin, 1),
         }
         tables = result_tables.write(folder, list(records.values()), manifest)
     return Result(*tables, len(records), len(todo), folder)
+
+
+def _manifest(lab: Lab, todo: list[Cell], settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": store.SCHEMA,
+        "settings": settings,
+        "source": lab.source.identity,
+        "weights": provenance.fingerprint(lab.params),
+        "effort": _plain(asdict(lab.effort)),
+        "versions": provenance.versions(),
+        "device": provenance.device(),
+        "commit": provenance.commit(),
+        "seeds": sorted({cell.seed for cell in todo}),
+        "meaning": MEANING,
+    }
 
 
 def weight(cell: Cell) -> float:

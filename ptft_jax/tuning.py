@@ -100,16 +100,14 @@ def _batch_loss(network, portfolio, weight, batch):
         row_key, pick_key = jax.random.split(key)
         position, _ = risk.left_out(row_key, portfolio.valid, 1)
         rest, label = types.leave_one_out(portfolio, position[0])
-        part = (rest, label, weight, portfolio.quantile)
+        part = (rest, label, weight)
         if batch < n:
             share = used / jnp.maximum(used.sum(), 1)
             chosen = jax.random.choice(pick_key, n, (batch,), replace=False, p=share)
             part = jax.tree.map(lambda leaf: leaf[chosen], part)
-        rest, label, w, quantile = part
-        decision = network.apply(params, rest)
-        return (w * newsvendor.cost(decision.base, label, quantile)).sum() / (
-            w * label
-        ).sum()
+        rest, label, w = part
+        x = network.apply(params, rest).base
+        return (w * newsvendor.cost(x, label, rest.quantile)).sum() / (w * label).sum()
 
     return loss
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import finetune, model, pretrain, risk, tuning, types
+from ptft_jax import finetune, gate, model, pretrain, risk, tuning, types
 from ptft_jax.problems import newsvendor
 
 NETWORK = model.Network(
@@ -65,7 +65,7 @@ def test_same_key_same_policy(params):
 
 
 def test_every_instance_is_held_out_once_a_split():
-    out = finetune.held_out_by(jax.random.key(0), 11, 4, 3)
+    out = gate.held_out_by(jax.random.key(0), 11, 4, 3)
     assert out.shape == (12, 11)
     for split in out.reshape(3, 4, 11):
         assert (split.sum(0) == 1).all()
