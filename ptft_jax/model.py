@@ -98,7 +98,7 @@ class Network(nn.Module):
     """
 
     width: int = 64
-    observation_width: int = 48
+    observation_width: int = 32
     num_latents: int = 16
     num_blocks: int = 2
     heads: int = 4
@@ -125,8 +125,9 @@ class Network(nn.Module):
     def encode(self, portfolio: Portfolio, stats: features.Statistics):
         """One token an instance, from its own observations and the statistics."""
         inputs = features.features(portfolio, stats)
-        seen = nn.relu(self.observe(inputs.observation))
-        seen = jnp.where(portfolio.valid[..., None], seen, 0.0)
+        seen = jnp.where(
+            portfolio.valid[..., None], self.observe(inputs.observation), 0.0
+        )
         pooled = seen.sum(1) / jnp.maximum(portfolio.num_observed, 1.0)[:, None]
         tokens = self.embed(jnp.concatenate([pooled, inputs.instance], axis=-1))
         return inputs, tokens + self.embed_portfolio(features.portfolio_features(stats))

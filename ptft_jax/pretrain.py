@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-import optax.contrib
 from jaxtyping import Array, Key
 
 from ptft_jax import checkpoint, losses, train
@@ -35,13 +34,12 @@ class PretrainConfig:
       chunk: steps of one shape in one scan.
       num_quantiles: critical ratios asked of every instance.
       num_future: future demands that stand for a law in the loss.
-      learning_rate: of Adam, for vectors; peak of a warm-up and cosine schedule.
-      matrix_rate: of Muon, for matrices; idem.
-      weight_decay: of both.
+      learning_rate: peak of a warm-up and cosine schedule.
+      weight_decay: of AdamW.
       average_decay: of the moving average of the parameters.
     """
 
-    num_steps: int = 14_000
+    num_steps: int = 20_000
     shapes: tuple[tuple[int, int, int], ...] = (
         (64, 32, 10),
         (32, 64, 20),
@@ -52,34 +50,25 @@ class PretrainConfig:
     num_quantiles: int = 3
     num_future: int = 16
     learning_rate: float = 2e-3
-    matrix_rate: float = 1e-2
     weight_decay: float = 1e-4
     average_decay: float = 0.998
 
 
 def make_optimizer(config: PretrainConfig) -> optax.GradientTransformation:
-    """Muon with warm-up and cosine decay, clipped; skips steps that are not finite.
-
-    Matrices move by orthogonalised momentum (Jordan et al. 2024), vectors by AdamW.
+    """AdamW with warm-up and cosine decay, clipped; skips steps that are not finite.
 
     Args:
-      config: its steps, learning rates and weight decay are used.
+      config: its steps, learning rate and weight decay are used.
 
     Returns:
       An optax optimizer.
     """
-    schedule = lambda peak: optax.warmup_cosine_decay_schedule(
-        0.0, peak, min(500, config.num_steps // 10), config.num_steps
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, config.learning_rate, min(500, config.num_steps // 10), config.num_steps
     )
-    muon = optax.contrib.muon(
-        schedule(config.matrix_rate),
-        weight_decay=config.weight_decay,
-        adam_b2=0.99,
-        adam_weight_decay=config.weight_decay,
-        adam_learning_rate=schedule(config.learning_rate),
-    )
+    adam = optax.adamw(schedule, b2=0.99, weight_decay=config.weight_decay)
     return optax.apply_if_finite(
-        optax.chain(optax.clip_by_global_norm(1.0), muon), MAX_CONSECUTIVE_SKIPS
+        optax.chain(optax.clip_by_global_norm(1.0), adam), MAX_CONSECUTIVE_SKIPS
     )
 
 
