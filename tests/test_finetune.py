@@ -3,13 +3,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from ptft_jax import finetune, gate, model, pretrain, risk, tuning, types
 from ptft_jax.problems import newsvendor
 
-NETWORK = model.Network(
-    width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2
-)
+NETWORK = tiny.NETWORK
 CONFIG = finetune.FinetuneConfig(
     num_folds=3, num_splits=1, num_rows=3, checkpoints=(5, 30)
 )
@@ -19,7 +18,7 @@ decide = jax.jit(risk.decide, static_argnums=0)
 
 @pytest.fixture(scope="module")
 def params():
-    return pretrain.init_params(NETWORK, jax.random.key(0))
+    return tiny.params()
 
 
 def demands(n, m, seed=0):

@@ -5,14 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
-from ptft_jax import checkpoint, losses, model, pretrain
+from ptft_jax import checkpoint, losses, pretrain
 from ptft_jax.types import Portfolio
 from ptft_jax.worlds.example import Example
 
-NETWORK = model.Network(
-    width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2
-)
+NETWORK = tiny.NETWORK
 CONFIG = pretrain.PretrainConfig(num_steps=6, shapes=((4, 8, 4),), chunk=2)
 KEY = jax.random.key(3)
 
@@ -94,8 +93,8 @@ def test_a_file_of_another_network_is_refused(uninterrupted, tmp_path):
 
 
 def test_the_loss_is_invariant_to_the_unit_of_demand():
-    params = pretrain.init_params(NETWORK, KEY)
-    example = pretrain.BROAD_PRIOR(jax.random.key(1), 16, 6, 3, 8)
+    params = tiny.init_params(NETWORK, KEY)
+    example = lognormal_example(jax.random.key(1), 16, 6, 3, 8)
     scaled = example._replace(
         portfolio=example.portfolio._replace(
             observations=example.portfolio.observations * 50.0
@@ -116,6 +115,6 @@ def test_training_gains_on_fresh_portfolios():
     shape = (64, 32, 6)
     loss = jax.jit(pretrain.make_loss(NETWORK, config, shape, lognormal_example))
     fresh = jax.random.split(jax.random.key(99), 3)
-    before = [loss(pretrain.init_params(NETWORK, KEY), key) for key in fresh]
+    before = [loss(tiny.init_params(NETWORK, KEY), key) for key in fresh]
     after = [loss(params, key) for key in fresh]
     assert np.mean(after) < np.mean(before) - 0.01

@@ -15,8 +15,12 @@ BRIEF = FinetuneConfig(
 EFFORT = lab.Effort(finetune=BRIEF, scratch=BRIEF, redraws=1)
 
 
+# Compiled as a whole: op by op, an initialisation compiles a hundred programs.
+init_params = jax.jit(pretrain.init_params, static_argnums=0)
+
+
 def params():
-    return jax.jit(pretrain.init_params, static_argnums=0)(NETWORK, jax.random.key(0))
+    return init_params(NETWORK, jax.random.key(0))
 
 
 def write_weights(path):
