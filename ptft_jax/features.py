@@ -34,7 +34,7 @@ class Features(NamedTuple):
     noise: Float[Array, "n"]  # relative standard deviation, shrunk to the portfolio's
     shrinkage: Float[Array, "n"]  # empirical-Bayes move of the level, in units of noise
     unit: Float[Array, "n"]  # of the lattice demand lives on, 0 where it is continuous
-    observation: Float[Array, "n m g"]
+    observation: Float[Array, "n g"]  # means over an instance's observations
     instance: Float[Array, "n f"]
 
 
@@ -218,8 +218,9 @@ def features(portfolio: Portfolio, stats: Statistics) -> Features:
         ],
         axis=-1,
     )
+    pooled = _masked_mean(observation, portfolio.valid[..., None], 1)
     unit = jnp.broadcast_to(jnp.where(stats.is_lattice, stats.unit, 0.0), scale.shape)
-    return Features(scale, noise, shrinkage, unit, observation, instance)
+    return Features(scale, noise, shrinkage, unit, pooled, instance)
 
 
 def portfolio_features(stats: Statistics) -> Float[Array, "f"]:

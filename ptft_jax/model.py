@@ -122,15 +122,11 @@ class Network(nn.Module):
         self.shift = nn.Dense(1, kernel_init=nn.initializers.normal(0.01))
         self.stretch = nn.Dense(1, kernel_init=nn.initializers.normal(0.01))
 
-    def encode(self, portfolio: Portfolio, stats: features.Statistics):
+    def encode(self, inputs: features.Features, stats: features.Statistics):
         """One token an instance, from its own observations and the statistics."""
-        inputs = features.features(portfolio, stats)
-        seen = jnp.where(
-            portfolio.valid[..., None], self.observe(inputs.observation), 0.0
-        )
-        pooled = seen.sum(1) / jnp.maximum(portfolio.num_observed, 1.0)[:, None]
+        pooled = self.observe(inputs.observation)
         tokens = self.embed(jnp.concatenate([pooled, inputs.instance], axis=-1))
-        return inputs, tokens + self.embed_portfolio(features.portfolio_features(stats))
+        return tokens + self.embed_portfolio(features.portfolio_features(stats))
 
     def __call__(
         self,
@@ -154,22 +150,27 @@ class Network(nn.Module):
         )
 
     def tokens(self, portfolio: Portfolio, context: Context | None = None):
-        """Instances after attention, and the context they attended to."""
+        """Features, instances after attention, and the context they attended to."""
         stats = features.statistics(portfolio) if context is None else context.stats
-        inputs, x = self.encode(portfolio, stats)
+        inputs = features.features(portfolio, stats)
+        return inputs, *self.attend(inputs, portfolio.present, stats, context)
+
+    def attend(self, inputs, present, stats, context: Context | None = None):
+        """Instances after attention, and the context, from features made before."""
+        x = self.encode(inputs, stats)
         latents, kept = (
             self.seeds + self.embed_portfolio(features.portfolio_features(stats)),
             [],
         )
         for block in range(self.num_blocks):
             if context is None:
-                latents = self.collect[block](latents, x, portfolio.present)
+                latents = self.collect[block](latents, x, present)
                 latents = self.reflect[block](latents)
             else:
                 latents = context.latents[block]
             kept.append(latents)
             x = self.think[block](self.consult[block](x, latents))
-        return inputs, x, Context(stats, tuple(kept))
+        return x, Context(stats, tuple(kept))
 
     def decide(self, inputs: features.Features, x, quantile) -> Decision:
         """The decision link: the network corrects an empirical-Bayes plug-in rule.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ptft_jax import risk, train, types
+from ptft_jax import features, risk, train, types
 from ptft_jax.model import Network
 from ptft_jax.problems import newsvendor
 from ptft_jax.risk import Rows
@@ -207,12 +207,23 @@ def held_out_costs(
       Costs at every checkpoint.
     """
 
+    def prepare(j):
+        rest, _ = types.leave_one_out(portfolio, j)
+        stats = features.statistics(rest)
+        return features.features(rest, stats), rest.present, stats
+
+    # Features know nothing of the parameters: made once, they serve every network.
+    prepared = jax.lax.map(prepare, position)
+
     def add(total, one):
         params, is_out = one
-        base = lambda j: (
-            network.apply(params, types.leave_one_out(portfolio, j)[0]).base
-        )
-        return total + is_out * jax.lax.map(base, position), None
+
+        def run(net, inputs, present, stats):
+            x, _ = net.attend(inputs, present, stats)
+            return net.decide(inputs, x, portfolio.quantile).base
+
+        base = lambda row: network.apply(params, *row, method=run)
+        return total + is_out * jax.lax.map(base, prepared), None
 
     def checkpoint(params):
         total, _ = jax.lax.scan(add, jnp.zeros(position.shape), (params, held_out))
