@@ -27,7 +27,7 @@ def main() -> None:
                 line, env=env, capture_output=True, text=True, check=True
             )
             print(f"{label}: {time.perf_counter() - start:.1f} s", flush=True)
-        print(done.stdout)
+        print(done.stdout, end="")
 
 
 if __name__ == "__main__":

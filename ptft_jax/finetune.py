@@ -41,7 +41,7 @@ class FinetuneConfig:
     num_folds: int = 4
     num_splits: int = 2
     few_instances: int = 512
-    num_rows: int = 16
+    num_rows: int = 8
     batch: int = 256
     checkpoints: tuple[int, ...] = (20, 40, 80, 160)
     radii: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)

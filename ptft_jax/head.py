@@ -81,7 +81,7 @@ def solve(
     quantile: Float[Array, "n"],
     weight: Float[Array, "n"],
     radius: Float[Array, ""],
-    num_steps: int = 150,
+    num_steps: int = 100,
     smoothing: float = 0.004,
 ) -> Solution:
     """Head of least leave-one-out cost in a ball, by accelerated projection.
