@@ -73,7 +73,7 @@ def sample_law(key: Key[Array, ""]) -> Law:
     between = lambda low, high: low + (high - low) * u()
     is_count = u() < 0.5
     is_pure = is_count & (u() < 0.3)
-    # Slow movers sell less than one a period: few observations say least about them.
+    # Slow movers sell a few a period at most: their observations say least of them.
     is_slow = u() < 0.4
     count_level = jnp.where(
         is_slow,
