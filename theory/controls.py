@@ -1,0 +1,118 @@
+"""Bounds with a known mistake. A test of bounds that lets one pass has no power.
+
+Each takes `Evidence` and returns a number that looks like an upper bound on the risk at
+confidence 1−δ and is not one.
+"""
+
+import math
+
+from scipy import optimize, special
+
+from theory import certificates, kl
+from theory.evidence import Evidence
+
+
+def kl_dropped(told: Evidence) -> float:
+    """PAC-Bayes without its KL: kl⁻¹(R̂, ln(2√n/δ) / n) on the training losses.
+
+    Args:
+      told: with `train_losses`.
+
+    Returns:
+      The faulty bound; it holds only where nothing was selected.
+    """
+    return _pac_bayes(told, 0.0)
+
+
+def kl_halved(told: Evidence) -> float:
+    """PAC-Bayes with half its KL: kl⁻¹(R̂, (KL/2 + ln(2√n/δ)) / n).
+
+    Args:
+      told: with `train_losses` and `kl`.
+
+    Returns:
+      The faulty bound; ln(2√n) hides the mistake among few experts.
+    """
+    return _pac_bayes(told, (told.kl or 0.0) / 2.0)
+
+
+def sample_doubled(told: Evidence) -> float:
+    """Chernoff with n for a deviation of 2n: kl⁻¹(μ̂, ln(1/δ) / 2n).
+
+    Args:
+      told: with `losses`.
+
+    Returns:
+      The faulty bound; it misses about √δ of the time.
+    """
+    budget = -math.log(told.delta) / (2 * told.n)
+    return kl.inverse_upper(float(told.losses.mean()), budget)
+
+
+def mass_for_distribution(told: Evidence) -> float:
+    """Clopper–Pearson from the probability mass: sup{p : P(Bin(n, p) = k) > δ}.
+
+    Args:
+      told: with `losses`, whose sum is rounded up to k.
+
+    Returns:
+      The faulty bound, right only at k = 0; the mean where no p has mass above δ.
+    """
+    n, k = told.n, math.ceil(told.losses.sum() - 1e-9)
+    if k == n:
+        return 1.0
+    ways = special.gammaln([n + 1, k + 1, n - k + 1]) @ [1.0, -1.0, -1.0]
+
+    def excess(p: float) -> float:
+        mass = ways + special.xlogy(k, p) + special.xlog1py(n - k, -p)
+        return float(mass) - math.log(told.delta)
+
+    if excess(k / n) <= 0.0:
+        return k / n
+    return float(optimize.brentq(excess, k / n, 1.0 - 1e-15))
+
+
+def normal_approximation(told: Evidence) -> float:
+    """Central limit theorem at small risk: μ̂ + Φ⁻¹(1−δ) σ̂ / √n.
+
+    Args:
+      told: with `losses`.
+
+    Returns:
+      The faulty bound; it is 0 on a sample without losses.
+    """
+    deviation = float(told.losses.std()) / math.sqrt(told.n)
+    return float(told.losses.mean() + special.ndtri(1.0 - told.delta) * deviation)
+
+
+def pseudo_replicated(told: Evidence) -> float:
+    """Observations of one instance as if independent: kl⁻¹ at n·l instead of n.
+
+    Args:
+      told: with `observation_losses`, without which it is a valid bound.
+
+    Returns:
+      The faulty bound.
+    """
+    counted = told.losses
+    if told.observation_losses is not None:
+        counted = told.observation_losses.ravel()
+    return certificates.kl_chernoff(counted, told.delta)
+
+
+CONTROLS = {
+    "KL dropped": kl_dropped,
+    "KL halved": kl_halved,
+    "n doubled": sample_doubled,
+    "mass for distribution": mass_for_distribution,
+    "normal approximation": normal_approximation,
+    "pseudo-replication": pseudo_replicated,
+}
+
+
+def _pac_bayes(told: Evidence, divergence: float) -> float:
+    """Maurer's form (2004, Theorem 5) at a given KL, on the training losses."""
+    losses = told.losses if told.train_losses is None else told.train_losses
+    n = len(losses)
+    budget = (divergence + math.log(2.0 * math.sqrt(n) / told.delta)) / n
+    return kl.inverse_upper(float(losses.mean()), budget)

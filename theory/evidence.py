@@ -1,0 +1,132 @@
+"""What a bound is told about a policy, and how its answer is read."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+
+class Evidence(NamedTuple):
+    """All that a bound on the risk of a policy may use; what is not there is None.
+
+    The risk is the mean loss of the policy on a new instance, in the same [0, 1] as the
+    losses. With probability ≥ 1−δ over the evidence a bound is at least the risk.
+
+    Attributes:
+      losses: one loss in [0, 1] for each of n independent instances that had no part in
+        the training. Where nothing was trained, they may be the `train_losses`: a bound
+        must not take the two for independent samples.
+      n: number of instances in `losses`, and in `train_losses`.
+      delta: failure probability δ in (0, 1).
+      train_losses: of the fine-tuned policy on the n instances it was fine-tuned on.
+      kl: relative entropy of the fine-tuned policy (posterior) to the pretrained one
+        (prior), in nats; the risk and all losses are means over the posterior.
+      radius: the fine-tuned parameters stay within this distance of the pretrained.
+      parameter_norms: distance moved in fine-tuning, one number a parameter array.
+      observation_losses: (n, l) losses of l held-out observations of each instance of
+        `losses`, which holds the first. Those of one instance are not independent.
+      loss_range: the cost is the loss times this, in the unit of the cost.
+    """
+
+    losses: Float[np.ndarray, "n"]
+    n: int
+    delta: float
+    train_losses: Float[np.ndarray, "n"] | None = None
+    kl: float | None = None
+    radius: float | None = None
+    parameter_norms: tuple[float, ...] | None = None
+    observation_losses: Float[np.ndarray, "n l"] | None = None
+    loss_range: float = 1.0
+
+
+Bound = Callable[[Evidence], Any]
+
+
+class BoundError(ValueError):
+    """A bound that cannot be judged: it raised, or its answer is no number."""
+
+
+def of_fixed_policy(losses: Float[np.ndarray, "n"], delta: float) -> Evidence:
+    """Evidence on a policy that nothing was trained for: KL = 0, two names for a sample.
+
+    Args:
+      losses: n losses in [0, 1]; they become read-only.
+      delta: δ in (0, 1).
+
+    Returns:
+      The evidence.
+    """
+    losses.setflags(write=False)
+    return Evidence(losses, len(losses), delta, train_losses=losses, kl=0.0)
+
+
+class Counted:
+    """A bound whose answers are checked and whose calls are counted."""
+
+    def __init__(self, bound: Bound):
+        """Start counting.
+
+        Args:
+          bound: from evidence to a number or to named terms with `total`.
+        """
+        self.bound, self.calls = bound, 0
+
+    def __call__(self, evidence: Evidence) -> float:
+        """The bound's total.
+
+        Args:
+          evidence: to call it with.
+
+        Returns:
+          A float, possibly infinite.
+
+        Raises:
+          BoundError: the bound raised, or `total_of` refuses its answer.
+        """
+        self.calls += 1
+        where = f"at n = {evidence.n}, delta = {evidence.delta:g}"
+        try:
+            answer = self.bound(evidence)
+        except Exception as error:
+            kind = type(error).__name__
+            raise BoundError(f"the bound raised {kind} {where}: {error}") from error
+        try:
+            return total_of(answer)
+        except BoundError as error:
+            raise BoundError(f"the bound returned {error} {where}") from None
+
+
+def total_of(answer: Any) -> float:
+    """The number in what a bound returned.
+
+    Args:
+      answer: a real number, a mapping with the key `total`, or a record with the
+        attribute `total`.
+
+    Returns:
+      The number as a float, possibly infinite.
+
+    Raises:
+      BoundError: it is something else, or NaN.
+    """
+    total = answer
+    if isinstance(answer, Mapping):
+        if "total" not in answer:
+            raise BoundError(f"terms without 'total': {_shown(list(answer))}")
+        total = answer["total"]
+    elif hasattr(answer, "total"):
+        total = answer.total
+    if isinstance(total, str | bytes | list | tuple | dict):
+        raise BoundError(f"{_shown(answer)}, no number")
+    value = np.asarray(total)
+    if value.shape != () or value.dtype.kind not in "fiu":
+        raise BoundError(f"{_shown(answer)}, no number")
+    if np.isnan(value):
+        raise BoundError("NaN")
+    return float(value)
+
+
+def _shown(answer: Any) -> str:
+    text = repr(answer)
+    return text if len(text) <= 60 else f"{text[:57]}..."

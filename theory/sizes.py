@@ -1,0 +1,158 @@
+"""How tight a bound is, beside the shipped ones, on losses of known law.
+
+The ratio ρ alone can be gamed: at chance level it is near 1 for every bound. It is shown
+with the gap, the risk and a comparison with what no valid bound can beat.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from theory import certificates, replications
+from theory.evidence import Evidence, of_fixed_policy
+from theory.verdict import Size
+
+DELTA = 0.05
+
+
+class Law(NamedTuple):
+    """Losses of known mean.
+
+    Attributes:
+      draw: (rng, shape) → losses in [0, 1].
+      risk: their mean.
+      deviation: their standard deviation.
+      baseline: risk of the policy to be beaten.
+    """
+
+    draw: Callable[[np.random.Generator, tuple[int, int]], Float[np.ndarray, "r n"]]
+    risk: float
+    deviation: float
+    baseline: float
+
+
+def _newsvendor() -> Law:
+    """The newsvendor of `replications` at the pretrained weight; baseline w = 0."""
+    weight = np.array([replications.START])
+    sigma = float(replications.spread(weight)[0])
+    shift = (1.0 - replications.START) * replications.BELIEF
+    mean = -shift - float(special.ndtri(replications.QUANTILE)) * sigma
+    exact = replications.risks("newsvendor")
+    risk = float(exact[len(exact) // 2])
+    x, w = np.polynomial.hermite_e.hermegauss(400)
+    square = replications.losses("newsvendor", mean + sigma * x) ** 2 @ w
+    variance = float(square) / math.sqrt(2.0 * math.pi) - risk**2
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int]):
+        excess = mean + sigma * rng.standard_normal(shape)
+        return replications.losses("newsvendor", excess)
+
+    return Law(draw, risk, math.sqrt(variance), float(exact[0]))
+
+
+LAWS = {
+    "Beta, mean .05, sd .05": Law(
+        lambda rng, shape: rng.beta(0.9, 17.1, shape), 0.05, 0.05, 0.1
+    ),
+    "Bernoulli(.05)": Law(
+        lambda rng, shape: (rng.random(shape) < 0.05).astype(float),
+        0.05,
+        math.sqrt(0.05 * 0.95),
+        0.1,
+    ),
+    "newsvendor": _newsvendor(),
+}
+
+
+def clopper_pearson(told: Evidence) -> float:
+    """The exact binomial bound on losses that are all 0 or 1, and 1 on others.
+
+    Args:
+      told: with `losses`.
+
+    Returns:
+      The bound.
+    """
+    if not np.isin(told.losses, (0.0, 1.0)).all():
+        return 1.0
+    return certificates.clopper_pearson(int(told.losses.sum()), told.n, told.delta)
+
+
+SHIPPED: dict[str, Callable[[Evidence], float]] = {
+    "hoeffding": lambda told: certificates.hoeffding(told.losses, told.delta),
+    "empirical_bernstein": lambda told: certificates.empirical_bernstein(
+        told.losses, told.delta
+    ),
+    "kl_chernoff": lambda told: certificates.kl_chernoff(told.losses, told.delta),
+    "bentkus": lambda told: certificates.bentkus(told.losses, told.delta),
+    "betting": lambda told: certificates.betting(told.losses, told.delta),
+    "clopper_pearson": clopper_pearson,
+}
+
+
+def tightness(value: float, risk: float, baseline: float) -> tuple[float, float, float]:
+    """ρ = U/R, gap = U − R and τ = (U − R)/(R_baseline − R).
+
+    Args:
+      value: U, a bound.
+      risk: R > 0.
+      baseline: R_baseline > R.
+
+    Returns:
+      ρ, gap and τ, all increasing in the bound.
+    """
+    gap = value - risk
+    return value / risk, gap, gap / (baseline - risk)
+
+
+def table(
+    bound: Callable[[Evidence], float], name: str, ns: tuple[int, ...], draws: int
+) -> list[Size]:
+    """Mean sizes of a bound and of the shipped ones on the same samples, δ = .05.
+
+    Args:
+      bound: the one that is judged; draws calls each law and n.
+      name: its name in the rows.
+      ns: numbers of instances.
+      draws: samples that are averaged.
+
+    Returns:
+      One row a bound, law and n.
+    """
+    bounds = {name: bound, **{k: v for k, v in SHIPPED.items() if k != name}}
+    rows = []
+    for world, law in LAWS.items():
+        for n in ns:
+            samples = law.draw(np.random.default_rng([n, len(world)]), (draws, n))
+            told = [of_fixed_policy(row, DELTA) for row in samples]
+            means = {
+                each: float(np.mean([min(1.0, call(one)) for one in told]))
+                for each, call in bounds.items()
+            }
+            rows += _rows(world, law, n, means)
+    return rows
+
+
+def _rows(world: str, law: Law, n: int, means: dict[str, float]) -> list[Size]:
+    """The rows of one law and n; a bound that says nothing has no row but the first."""
+    normal = law.risk + float(special.ndtri(1.0 - DELTA)) * law.deviation / math.sqrt(n)
+    least = max(certificates.floor(law.risk, n, DELTA), normal)
+    first = next(iter(means))
+    shown = {k: v for k, v in means.items() if v < 1.0 or k == first}
+    return [
+        Size(
+            each,
+            world,
+            n,
+            law.risk,
+            value,
+            *tightness(value, law.risk, law.baseline),
+            value / least,
+            1 + sum(other < value for other in shown.values()),
+        )
+        for each, value in shown.items()
+    ]
