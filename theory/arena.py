@@ -1,15 +1,15 @@
 """Tries to break a bound on the risk of a policy, and ranks it if that fails.
 
-`run(bound)` calls it with `Evidence` from three kinds of worlds: losses of 0 and 1 whose
-violation rate is computed; the best of M experts, in which PAC-Bayes mistakes show; and
-a policy that is fine-tuned and certified thousands of times. A verdict of valid says
-that no violation was found, and proves nothing.
+`run(bound)` calls it with `Evidence` from three kinds of worlds: losses of 0 and 1
+whose violation rate is computed; the best of M experts, in which PAC-Bayes mistakes
+show; and a policy that is fine-tuned and certified thousands of times. A verdict of
+valid says that no violation was found, and proves nothing.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from theory import replications, sizes, stress
+from theory import controls, replications, sizes, stress
 from theory.evidence import Bound as Bound
 from theory.evidence import BoundError as BoundError
 from theory.evidence import Counted, of_fixed_policy
@@ -65,6 +65,16 @@ PRESETS = {
     "full": Settings(),
 }
 
+# What each negative control fails in, at little cost.
+CONTROL_SETTINGS = Settings(
+    sequences=(),
+    counts=(100,),
+    expert_counts=(12,),
+    experts=(1_000_000,),
+    sampled_deltas=Settings().deltas,
+    replications=300,
+)
+
 
 def run(
     bound: Bound,
@@ -80,7 +90,7 @@ def run(
       bound: from `Evidence` to a number, or to named terms with `total`; the same
         evidence must give the same answer.
       name: in the table of sizes.
-      preset: quick (about 10⁴ calls) or full (about 7·10⁴).
+      preset: quick (at most 10⁴ calls) or full (at most 7·10⁴).
       settings: instead of a preset.
       report: told what is done next.
 
@@ -149,6 +159,18 @@ def violations(
             bound, world, settings.sampled_deltas, settings.replications
         )
     return cases
+
+
+def control_cases() -> dict[str, list[Case]]:
+    """Violation rates of the negative controls, by name.
+
+    Returns:
+      For each of `controls.CONTROLS` the cases of `CONTROL_SETTINGS`.
+    """
+    return {
+        name: violations(Counted(control), CONTROL_SETTINGS)
+        for name, control in controls.CONTROLS.items()
+    }
 
 
 def _sampled(bound: Callable[[Evidence], float], settings: Settings) -> list[Case]:

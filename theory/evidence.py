@@ -48,7 +48,7 @@ class BoundError(ValueError):
 
 
 def of_fixed_policy(losses: Float[np.ndarray, "n"], delta: float) -> Evidence:
-    """Evidence on a policy that nothing was trained for: KL = 0, two names for a sample.
+    """Evidence on a policy that was not trained: KL = 0, one sample under two names.
 
     Args:
       losses: n losses in [0, 1]; they become read-only.

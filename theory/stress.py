@@ -210,4 +210,5 @@ def _worst(
 ) -> verdict.Case:
     """The law with the largest rate."""
     i = int(rates.argmax())
-    return verdict.exact(test, f"{where}, p = {p[i]:.6g}", delta, float(rates[i]))
+    rate = min(1.0, float(rates[i]))
+    return verdict.exact(test, f"{where}, p = {p[i]:.6g}", delta, rate)

@@ -45,8 +45,8 @@ class Size(NamedTuple):
       gap: value − risk.
       tau: τ = gap / (risk of a baseline − risk); below 1 it certifies that the policy
         beats the baseline.
-      over_floor: value / max(floor, CLT), what every valid bound is at least and what a
-        sharp one tends to.
+      over_floor: value / max(floor, CLT): the floor of `certificates` and mean + 1.645
+        standard errors, both from the true law; near 1 for a sharp bound.
       rank: 1 is the smallest among the shipped bounds and the one judged; None for a
         bound that is rejected.
     """
