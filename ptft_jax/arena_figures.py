@@ -105,7 +105,7 @@ def _draw_rates(
         reach = [[shown - max(low, LOWEST_RATE)], [max(high, shown) - shown]]
         first = delta == min(case.delta for case in sampled)
         look = {"color": OWN["color"], "mfc": "white", "marker": "o", "zorder": 5}
-        label = f"{name}, observed, 95 % interval" if first else None
+        label = f"{name}, observed, 95 % interval (drawn beside δ)" if first else None
         # beside the exact rate, so that both can be seen
         axis.errorbar(
             [1.2 * delta], [shown], reach, ls="", capsize=3, label=label, **look

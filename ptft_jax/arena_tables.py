@@ -3,12 +3,12 @@
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from theory.verdict import Case, Size, Verdict, describe
 
 
-def to_csv(rows: Sequence[NamedTuple], **first: Sequence[Any]) -> str:
+def to_csv(rows: Sequence[Case] | Sequence[Size], **first: Sequence[Any]) -> str:
     """Records as a CSV file.
 
     Args:

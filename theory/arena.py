@@ -32,7 +32,7 @@ class Settings(NamedTuple):
       experts: numbers of experts M.
       ordered_sequences: n of which all samples are tried if the order matters.
       ordered_samples: samples for each law and size if the order matters.
-      ordered_risks: laws of those samples.
+      ordered_risks: true risks of those samples, beside one that the bound decides.
       sampled_deltas: δ of the tests by simulation.
       replications: of fine-tuning and certifying, in each world.
       ns: n of the table of sizes.
@@ -184,8 +184,11 @@ def _sampled(bound: Callable[[Evidence], float], settings: Settings) -> list[Cas
     return [
         stress.sample(bound, n, num_experts, p, delta, settings.ordered_samples)
         for n, num_experts in sizes_of
-        for p in settings.ordered_risks
         for delta in settings.sampled_deltas
+        for p in (
+            *settings.ordered_risks,
+            stress.above_no_loss(bound, n, num_experts, delta),
+        )
     ]
 
 

@@ -20,6 +20,9 @@ P_GRID = np.concatenate(
 # Answers that differ by less are the same sum taken in another order.
 SAME = 1e-9
 
+# Enough above the bound for losses of 0 to be missed, whatever the order adds.
+MARGIN = 0.01
+
 Call = Callable[[evidence.Evidence], float]
 
 
@@ -170,6 +173,24 @@ def sample(
     where = f"M = {num_experts:,}, " if num_experts > 1 else ""
     where = f"{where}n = {n}, p = {p:g}"
     return verdict.sampled(test, where, delta, int(misses), replications)
+
+
+def above_no_loss(bound: Call, n: int, num_experts: int, delta: float) -> float:
+    """A risk that a bound must reach even on samples without any loss.
+
+    The best of many experts often has no loss, so a mistake shows at this risk.
+
+    Args:
+      bound: U, called once.
+      n: number of instances.
+      num_experts: M.
+      delta: δ in (0, 1).
+
+    Returns:
+      A little more than U there, at most .99.
+    """
+    told = _best(np.zeros(n), np.zeros(n), num_experts, delta)
+    return min(max(bound(told), 0.0) + MARGIN, 0.99)
 
 
 def _every_count(n: int) -> Float[np.ndarray, "counts n"]:
