@@ -1,13 +1,14 @@
 import csv
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
 from arena_settings import SMALL
 
-from ptft_jax import arena_figures, cli
+from ptft_jax import arena_figures, cli, plotting
 from theory import arena
 
 BOUNDS = """
@@ -54,6 +55,11 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    monkeypatch.setattr(plotting, "to_bytes", lambda figure, form: b"")
+
+
 def judge(name, *options):
     line = ["arena", f"bounds_to_judge:{name}", "--preset", "quick", *options]
     return cli.main(line)
@@ -92,7 +98,7 @@ def test_a_good_bound_is_valid_and_everything_is_written(place, capfd):
     assert manifest["settings"]["replications"] == SMALL.replications
 
 
-def test_a_wrong_bound_is_rejected_with_exit_code_0(place, capfd):
+def test_a_wrong_bound_is_rejected_with_exit_code_0(place, undrawn, capfd):
     assert judge("wrong", "--quiet", "--out", "here") == 0
     captured = capfd.readouterr()
     assert captured.err == ""
@@ -103,7 +109,7 @@ def test_a_wrong_bound_is_rejected_with_exit_code_0(place, capfd):
     assert all(row["rank"] == "" for row in rows(place / "here" / "tightness.csv"))
 
 
-def test_json_is_for_machines(place, capfd):
+def test_json_is_for_machines(place, undrawn, capfd):
     assert judge("Kept.bound", "--json", "--quiet") == 0
     captured = capfd.readouterr()
     found = json.loads(captured.out)
@@ -147,6 +153,16 @@ def test_a_folder_that_is_a_file_is_refused_first(place, capfd):
     (place / "file").write_text("")
     assert judge("good", "--out", "file") == 2
     assert "--out file is a file, a folder is needed" in capfd.readouterr().err
+
+
+def test_the_example_for_contributors_is_valid(place, undrawn, capfd, monkeypatch):
+    guide = pathlib.Path(__file__).parents[1] / "CONTRIBUTING.md"
+    (code,) = re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL)
+    assert len(code.splitlines()) <= 15
+    (place / "mybounds.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "mybounds", raising=False)
+    assert cli.main(["arena", "mybounds:mine", "--preset", "quick", "--quiet"]) == 0
+    assert capfd.readouterr().out == "verdict: valid\n"
 
 
 def test_help_needs_no_heavy_import():

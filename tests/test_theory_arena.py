@@ -74,6 +74,14 @@ def test_a_pac_bayes_bound_without_a_mistake_is_not_rejected():
     assert max(case.rate for case in found.cases) > 0.0
 
 
+def test_a_mistake_that_no_world_shows():
+    def logarithm_dropped(told):
+        budget = (told.kl - math.log(told.delta)) / told.n
+        return kl.inverse_upper(float(told.train_losses.mean()), budget)
+
+    assert arena.run(logarithm_dropped, settings=SMALL).valid
+
+
 @pytest.mark.parametrize("bound", [first_half, kl_dropped_in_order])
 def test_mistakes_show_where_the_order_of_the_losses_matters(bound):
     found = arena.run(bound, settings=SMALL)

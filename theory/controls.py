@@ -1,7 +1,9 @@
 """Bounds with a known mistake. A test of bounds that lets one pass has no power.
 
 Each takes `Evidence` and returns a number that looks like an upper bound on the risk at
-confidence 1−δ and is not one.
+confidence 1−δ and is not one. Not among them, because no world here shows it: the KL
+form of PAC-Bayes with ln(1/δ) for ln(2√n/δ), which is also Catoni's bound at the best
+β without a union over β. Values to many digits must guard that one.
 """
 
 import math
