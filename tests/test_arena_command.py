@@ -70,7 +70,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_a_good_bound_is_valid_and_everything_is_written(place, capfd):
+def test_a_good_bound_is_valid_and_everything_is_written(place, undrawn, capfd):
     assert judge("good") == 0
     captured = capfd.readouterr()
     assert captured.out.splitlines()[-1] == "verdict: valid"
@@ -192,3 +192,4 @@ def test_the_figure_shows_every_control_and_names_its_axes():
     assert len(right.axes) == 6
     assert "risk" in right.axes[0].get_ylabel()
     assert right.axes[-1].get_xlabel() == "instances n"
+    assert plotting.to_bytes(figure, "png").startswith(b"\x89PNG")

@@ -264,6 +264,41 @@ def test_sizes_and_ranks_are_those_of_the_definition():
     assert all(size.over_floor > 0.9 for size in rows)
 
 
+def test_pairing_of_training_and_certifying_losses_is_an_order():
+    def paired(told):
+        return 1.0 + 0.01 * float(told.losses @ told.train_losses)
+
+    assert stress.order_matters(paired, 6, DELTA)
+    assert not stress.order_matters(maurer, 6, DELTA)
+    assert not stress.order_matters(sizes.SHIPPED["empirical_bernstein"], 20, DELTA)
+    assert stress.order_matters(sizes.SHIPPED["betting"], 6, DELTA)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: stress.counts(maurer, 0, DELTA), "n = 0, expected at least 1"),
+        (lambda: stress.sequences(maurer, 3, 1.0), "delta = 1.0 is not in"),
+        (lambda: stress.experts(maurer, 3, 0, DELTA), "num_experts = 0, expected"),
+        (lambda: stress.order_matters(maurer, 1, DELTA), "n = 1, expected at least 2"),
+        (lambda: stress.sample(maurer, 3, 1, 0.1, DELTA, 0), "of = 0, expected"),
+        (lambda: verdict.sampled("", "", DELTA, 4, 3), r"misses = 4.0 is not in"),
+        (lambda: verdict.exact("", "", math.nan, 0.1), "delta = nan is not in"),
+        (lambda: verdict.exact("", "", DELTA, 1.1), "rate = 1.1 is not in"),
+        (lambda: next(replications.draw("x", 1)), "world = 'x', expected one of"),
+        (
+            lambda: next(replications.draw("stock-out", 0)),
+            "replications = 0, expected",
+        ),
+        (lambda: sizes.tightness(0.3, 0.2, 0.1), "risk = 0.2 is not in"),
+        (lambda: sizes.tightness(0.3, 0.0, 0.1), "risk = 0.0 is not in"),
+    ],
+)
+def test_complaints_name_the_value(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 @pytest.mark.parametrize("world", sizes.LAWS)
 def test_laws_of_the_sizes_have_the_moments_they_claim(world):
     law = sizes.LAWS[world]

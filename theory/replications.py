@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
-from theory import evidence, verdict
+from theory import checks, evidence, verdict
 
 TAU2, NOISE2, SHIFT2 = 1.0, 1.0, 2.0
 PAST, HELD_OUT = 4, 10
@@ -124,7 +124,13 @@ def draw(world: str, replications: int, seed: int = 0) -> Iterator[Drawn]:
 
     Yields:
       Evidence and exact risk.
+
+    Raises:
+      ValueError: the world is not known, or no replication is asked for.
     """
+    if world not in WORLDS:
+        raise ValueError(f"world = {world!r}, expected one of {WORLDS}")
+    checks.count("replications", replications)
     rng = np.random.default_rng([seed, WORLDS.index(world)])
     exact = risks(world)
     for start in range(0, replications, BLOCK):

@@ -104,7 +104,12 @@ def tightness(value: float, risk: float, baseline: float) -> tuple[float, float,
 
     Returns:
       ρ, gap and τ, all increasing in the bound.
+
+    Raises:
+      ValueError: not 0 < R < R_baseline.
     """
+    if not 0.0 < risk < baseline:
+        raise ValueError(f"risk = {risk} is not in (0, baseline = {baseline})")
     gap = value - risk
     return value / risk, gap, gap / (baseline - risk)
 
@@ -121,7 +126,7 @@ def table(
       draws: samples that are averaged.
 
     Returns:
-      One row a bound, law and n.
+      One row a bound, law and n; bounds are cut to [0, 1] before the mean.
     """
     bounds = {name: bound, **{k: v for k, v in SHIPPED.items() if k != name}}
     rows = []
@@ -130,7 +135,7 @@ def table(
             samples = law.draw(np.random.default_rng([n, len(world)]), (draws, n))
             told = [of_fixed_policy(row, DELTA) for row in samples]
             means = {
-                each: float(np.mean([min(1.0, call(one)) for one in told]))
+                each: float(np.mean([min(1.0, max(0.0, call(one))) for one in told]))
                 for each, call in bounds.items()
             }
             rows += _rows(world, law, n, means)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from theory import evidence, verdict
+from theory import checks, evidence, verdict
 
 P_GRID = np.concatenate(
     [[1e-4, 0.001, 0.01, 0.02, 0.03], np.arange(1, 20) / 20, [0.99]]
@@ -38,7 +38,11 @@ def counts(bound: Call, n: int, delta: float) -> verdict.Case:
 
     Returns:
       The worst law; the rate decreases in the bound.
+
+    Raises:
+      ValueError: n = 0, or δ is not in (0, 1).
     """
+    _check(n, delta)
     values = np.array([bound(_fixed(row, delta)) for row in _every_count(n)])
     p = _points(values)
     chance = stats.binom.pmf(np.arange(n + 1), n, p[:, None])
@@ -58,7 +62,11 @@ def sequences(bound: Call, n: int, delta: float) -> verdict.Case:
 
     Returns:
       The worst law; the rate decreases in the bound.
+
+    Raises:
+      ValueError: n = 0, or δ is not in (0, 1).
     """
+    _check(n, delta)
     samples = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(float)
     values = np.array([bound(_fixed(row, delta)) for row in samples])
     ones = samples.sum(axis=-1)
@@ -73,16 +81,27 @@ def order_matters(bound: Call, n: int, delta: float) -> bool:
 
     Args:
       bound: U.
-      n: number of instances ≥ 2, at most 6 calls.
+      n: number of instances ≥ 2, at most 12 calls.
       delta: δ in (0, 1).
 
     Returns:
-      True where the ones first and the ones last differ for some count.
+      True where the ones first and the ones last differ for some count, or where it
+      matters how training and certifying losses are paired.
     """
+    checks.count("n", n, 2)
+    checks.confidence(delta)
+
+    def differ(one: evidence.Evidence, two: evidence.Evidence) -> bool:
+        a, b = bound(one), bound(two)
+        return a != b and not math.isclose(a, b, rel_tol=SAME, abs_tol=SAME)
+
     for k in {1, n // 3, n // 2}:
         first = np.repeat([1.0, 0.0], [k, n - k])
-        one, two = (bound(_fixed(row, delta)) for row in (first, first[::-1].copy()))
-        if one != two and not math.isclose(one, two, rel_tol=SAME, abs_tol=SAME):
+        last = first[::-1].copy()
+        if differ(_fixed(first, delta), _fixed(last, delta)):
+            return True
+        paired, crossed = (_best(row.copy(), last, 100, delta) for row in (last, first))
+        if differ(paired, crossed):
             return True
     return False
 
@@ -125,7 +144,11 @@ def experts(bound: Call, n: int, num_experts: int, delta: float) -> verdict.Case
     Returns:
       The worst law; the rate decreases in the bound and, for one that ignores KL and
       sees the training alone, increases in M.
+
+    Raises:
+      ValueError: n or M is 0, or δ is not in (0, 1).
     """
+    _check(n, delta, num_experts)
     rows = _every_count(n)
     values = np.array(
         [[bound(_best(k, j, num_experts, delta)) for j in rows] for k in rows]
@@ -154,7 +177,11 @@ def sample(
 
     Returns:
       The case, with the exact binomial test.
+
+    Raises:
+      ValueError: n, M or the replications are 0, or δ is not in (0, 1).
     """
+    _check(n, delta, num_experts)
     rng = np.random.default_rng([n, num_experts, round(1e6 * p)])
     fresh = (rng.random((replications, n)) < p).astype(float)
     law = best_count(n, num_experts, np.array([p]))[0]
@@ -191,6 +218,13 @@ def above_no_loss(bound: Call, n: int, num_experts: int, delta: float) -> float:
     """
     told = _best(np.zeros(n), np.zeros(n), num_experts, delta)
     return min(max(bound(told), 0.0) + MARGIN, 0.99)
+
+
+def _check(n: int, delta: float, num_experts: int = 1) -> None:
+    """Refuses counts below 1 and δ outside (0, 1)."""
+    checks.count("n", n)
+    checks.count("num_experts", num_experts)
+    checks.confidence(delta)
 
 
 def _every_count(n: int) -> Float[np.ndarray, "counts n"]:

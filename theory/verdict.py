@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from scipy import stats
 
+from theory import checks
+
 # A valid bound is rejected with at most this probability, over all sampled cases.
 LEVEL = 0.01
 
@@ -94,7 +96,12 @@ def exact(test: str, where: str, delta: float, rate: float) -> Case:
 
     Returns:
       The case; its p-value is 0 or 1.
+
+    Raises:
+      ValueError: δ is not in (0, 1), or the rate is not in [0, 1].
     """
+    checks.confidence(delta)
+    checks.within("rate", rate, 0.0, 1.0)
     above = rate > delta * (1.0 + ROUNDING)
     return Case(test, where, delta, rate, 0, 0.0 if above else 1.0)
 
@@ -113,7 +120,13 @@ def sampled(test: str, where: str, delta: float, misses: int, of: int) -> Case:
 
     Returns:
       The case; its p-value decreases in the misses.
+
+    Raises:
+      ValueError: N = 0, δ is not in (0, 1), or the misses are not in [0, N].
     """
+    checks.count("of", of)
+    checks.confidence(delta)
+    checks.within("misses", misses, 0.0, float(of))
     p_value = float(stats.binom.sf(misses - 1, of, delta))
     return Case(test, where, delta, misses / of, of, p_value)
 
