@@ -42,7 +42,7 @@ def draw(verdict: Verdict, controls: dict[str, list[Case]], name: str) -> Figure
     figure.set_layout_engine("constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(5.6, 3.1 * len(worlds)))
     axis = left.subplots()
-    _draw_rates(axis, verdict.cases, controls, name)
+    _draw_rates(axis, verdict.cases, controls)
     handles, labels = axis.get_legend_handles_labels()
     left.legend(handles, labels, loc="outside lower center", ncols=2, **_SMALL)
     axes = right.subplots(2, len(worlds), squeeze=False, sharex=True)
@@ -80,9 +80,7 @@ def largest(cases: Sequence[Case]) -> dict[float, float]:
     return {d: max(case.rate for case in cases if case.delta == d) for d in deltas}
 
 
-def _draw_rates(
-    axis, cases: Sequence[Case], controls: dict[str, list[Case]], name: str
-) -> None:
+def _draw_rates(axis, cases: Sequence[Case], controls: dict[str, list[Case]]) -> None:
     diagonal = (LOWEST_RATE, 1.0)
     axis.plot(diagonal, diagonal, label="rate = δ", **LEAST)
     axis.fill_between(diagonal, diagonal, 1.3, color="0.93", zorder=0)
@@ -93,7 +91,7 @@ def _draw_rates(
         at = [dodge * delta for delta in rates]
         axis.plot(at, _shown(rates), label=f"control: {control}", **look)
     exact = largest([case for case in cases if not case.replications])
-    axis.plot(list(exact), _shown(exact), label=f"{name}, exact", **OWN)
+    axis.plot(list(exact), _shown(exact), label="this bound, exact", **OWN)
     sampled = [case for case in cases if case.replications]
     for delta in sorted({case.delta for case in sampled}):
         at_delta = [case for case in sampled if case.delta == delta]
@@ -105,7 +103,7 @@ def _draw_rates(
         reach = [[shown - max(low, LOWEST_RATE)], [max(high, shown) - shown]]
         first = delta == min(case.delta for case in sampled)
         look = {"color": OWN["color"], "mfc": "white", "marker": "o", "zorder": 5}
-        label = f"{name}, observed, 95 % interval (drawn beside δ)" if first else None
+        label = "this bound, observed (95 %, beside δ)" if first else None
         # beside the exact rate, so that both can be seen
         axis.errorbar(
             [1.2 * delta], [shown], reach, ls="", capsize=3, label=label, **look
@@ -129,7 +127,12 @@ def _draw_sizes(axes, rows: Sequence[Size], name: str) -> None:
         shown = [size for size in rows if size.bound == bound]
         look = OWN if bound == name else SHIPPED_STYLES[bound]
         n = [size.n for size in shown]
-        axes[0].plot(n, [size.ratio for size in shown], label=bound, **look)
+        axes[0].plot(
+            n,
+            [size.ratio for size in shown],
+            label="this bound" if bound == name else bound,
+            **look,
+        )
         axes[1].plot(n, [size.gap for size in shown], **look)
     own = [size for size in rows if size.bound == name]
     n, risk = [size.n for size in own], own[0].risk

@@ -81,11 +81,15 @@ def _rate(case: Case) -> str:
 
 
 def _sizes(sizes: Sequence[Size], name: str) -> list[str]:
-    rows = [["", "n", "R", "U", "rho", "gap", "tau", "U/least", "rank", "smallest"]]
+    rows = [
+        ["", "n", "R", "U", "rho", "gap", "tau", "U/least", "rank", "smallest valid"]
+    ]
     for world, n in dict.fromkeys((size.world, size.n) for size in sizes):
         group = [size for size in sizes if (size.world, size.n) == (world, n)]
         own = next(size for size in group if size.bound == name)
-        least = min(group, key=lambda size: size.value)
+        # the size of a bound that does not hold is no measure for others
+        sound = [size for size in group if size is not own or own.rank is not None]
+        least = min(sound, key=lambda size: size.value)
         numbers = (own.risk, own.value, own.ratio, own.gap, own.tau, own.over_floor)
         rank = "-" if own.rank is None else f"{own.rank} of {len(group)}"
         smallest = f"{least.bound} {least.value:.4f}"
