@@ -1,5 +1,6 @@
 """What every statement assumes of its arguments, refused by name and value."""
 
+import math
 from collections.abc import Sequence
 
 import jax.typing
@@ -8,6 +9,9 @@ from jaxtyping import Float
 
 # What `np.asarray` takes here: a number, an array, or sequences of them.
 Numbers = jax.typing.ArrayLike | Sequence
+
+# The end of a range that leaves infinity out.
+LARGEST = float(np.finfo(np.float64).max)
 
 
 def within(
@@ -88,3 +92,67 @@ def count(name: str, value: int | np.integer, least: int = 1) -> None:
     """
     if value < least:
         raise ValueError(f"{name} = {value}, expected at least {least}")
+
+
+def positive(name: str, value: float) -> float:
+    """Refuses a number that is not positive and finite, NaN included.
+
+    Args:
+      name: what to call it in a complaint.
+      value: the number.
+
+    Returns:
+      The number as a Python float.
+
+    Raises:
+      ValueError: the number is not in (0, ∞).
+    """
+    if not 0.0 < value < math.inf:
+        raise ValueError(f"{name} = {value} is not positive and finite")
+    return float(value)
+
+
+def matrix(
+    name: str, values: Numbers, columns: int | None = None
+) -> Float[np.ndarray, "n p"]:
+    """Finite numbers with two axes, neither of them empty.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: n rows of p numbers.
+      columns: the expected p, if it is known.
+
+    Returns:
+      A float64 array.
+
+    Raises:
+      ValueError: another shape, or a value that is NaN or infinite.
+    """
+    x = within(name, values, -LARGEST, LARGEST)
+    if x.ndim != 2 or 0 in x.shape or columns not in (None, x.shape[1]):
+        expected = "p" if columns is None else columns
+        raise ValueError(f"{name} has shape {x.shape}, expected (n, {expected})")
+    return x
+
+
+def per_instance(
+    name: str, values: Numbers, n: int, high: float = LARGEST
+) -> Float[np.ndarray, "{n}"]:
+    """One number in [0, high] for each of n instances.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: one number for all, or n numbers.
+      n: number of instances.
+      high: largest allowed value.
+
+    Returns:
+      A float64 array of length n.
+
+    Raises:
+      ValueError: another shape, or a value that is NaN or outside.
+    """
+    x = within(name, values, 0.0, high)
+    if x.shape not in ((), (n,)):
+        raise ValueError(f"{name} has shape {x.shape}, expected () or ({n},)")
+    return np.broadcast_to(x, (n,))
