@@ -156,3 +156,16 @@ def per_instance(
     if x.shape not in ((), (n,)):
         raise ValueError(f"{name} has shape {x.shape}, expected () or ({n},)")
     return np.broadcast_to(x, (n,))
+
+
+def ratio(q: float) -> None:
+    """Refuses a critical ratio q outside (0, 1), NaN included.
+
+    Args:
+      q: q.
+
+    Raises:
+      ValueError: q is not in (0, 1).
+    """
+    if not 0.0 < q < 1.0:
+        raise ValueError(f"q = {q} is not in (0, 1)")

@@ -97,7 +97,7 @@ def pinball_hessian(
     Raises:
       ValueError: shapes do not fit, or a value is not finite or negative.
 
-    Source: Koenker (2005), §4.2.
+    Source: Koenker (2005), chapter 4.
     """
     h = checks.matrix("features", features)
     s = checks.per_instance("scales", scales, len(h))
@@ -129,7 +129,7 @@ def pinball_score_covariance(
     Raises:
       ValueError: shapes do not fit, or a value is out of range.
 
-    Source: Koenker (2005), §4.2, for e = 1−q; ours for other e.
+    Source: Koenker (2005), chapter 4, for e = 1−q; ours for other e.
     """
     h = checks.matrix("features", features)
     s = checks.per_instance("scales", scales, len(h))

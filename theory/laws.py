@@ -153,7 +153,7 @@ def james_stein_regret(n: int | np.integer, v: float, tau2: float) -> float:
     Raises:
       ValueError: an argument is out of range; the value is named.
 
-    Source: Efron & Morris (1973), §1; the constant is derived above.
+    Source: James & Stein (1961), Efron & Morris (1973); the constant is derived above.
     """
     checks.count("n", n, 4)
     v = checks.positive("v", v)

@@ -51,7 +51,7 @@ def ridge_to_pretrained(
     Raises:
       ValueError: shapes do not fit, or a value is not finite or negative.
 
-    Source: ours; Hoerl & Kennard (1970), eq. (4.3), at β₀ = 0.
+    Source: ours; Hoerl & Kennard (1970) at β₀ = 0 and equal variances.
     """
     eigenvalue, gap2, noise = _directions(features, beta_gap, noise_variance)
     penalty = float(checks.within("penalty", penalty, 0.0, checks.LARGEST))
