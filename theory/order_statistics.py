@@ -71,9 +71,9 @@ def order_statistic_worst_case(
       r: rank, 1 ≤ r ≤ m.
 
     Returns:
-      sup E[cost]/min cost − 1 over demand in [0, 1], or in any interval, because it does
-      not depend on the unit or the origin. At least m(1−q)/q at r = m and mq/(1−q) at
-      r = 1, the limits μ → 0 and 1.
+      sup E[cost]/min cost − 1 over demand in [0, 1], or in any interval, because it
+      does not depend on the unit or the origin. At least m(1−q)/q at r = m and
+      mq/(1−q) at r = 1, the limits μ → 0 and 1.
 
     Raises:
       ValueError: q is not in (0, 1), m < 1 or r is not in [1, m].
