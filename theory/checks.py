@@ -10,6 +10,9 @@ from jaxtyping import Float
 # What `np.asarray` takes here: a number, an array, or sequences of them.
 Numbers = jax.typing.ArrayLike | Sequence
 
+# One real number, as Python or numpy has it.
+Number = float | int | np.number
+
 # The end of a range that leaves infinity out.
 LARGEST = float(np.finfo(np.float64).max)
 
@@ -79,7 +82,7 @@ def confidence(delta: float) -> None:
         raise ValueError(f"delta = {delta} is not in (0, 1)")
 
 
-def count(name: str, value: int | np.integer, least: int = 1) -> None:
+def count(name: str, value: int | np.integer, least: int = 1) -> int:
     """Refuses a count below its least value.
 
     Args:
@@ -87,14 +90,18 @@ def count(name: str, value: int | np.integer, least: int = 1) -> None:
       value: the count.
       least: smallest allowed value.
 
+    Returns:
+      The count as a Python int.
+
     Raises:
       ValueError: the count is too small.
     """
     if value < least:
         raise ValueError(f"{name} = {value}, expected at least {least}")
+    return int(value)
 
 
-def positive(name: str, value: float) -> float:
+def positive(name: str, value: Number) -> float:
     """Refuses a number that is not positive and finite, NaN included.
 
     Args:
@@ -158,14 +165,18 @@ def per_instance(
     return np.broadcast_to(x, (n,))
 
 
-def ratio(q: float) -> None:
+def ratio(q: Number) -> float:
     """Refuses a critical ratio q outside (0, 1), NaN included.
 
     Args:
       q: q.
+
+    Returns:
+      q as a Python float.
 
     Raises:
       ValueError: q is not in (0, 1).
     """
     if not 0.0 < q < 1.0:
         raise ValueError(f"q = {q} is not in (0, 1)")
+    return float(q)

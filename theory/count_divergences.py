@@ -16,7 +16,7 @@ NEGLIGIBLE = 1e-18
 LONGEST = 2**20
 
 
-def poisson(mean_p: float, mean_q: float) -> Divergences:
+def poisson(mean_p: checks.Number, mean_q: checks.Number) -> Divergences:
     """P = Poisson(λ_p) and Q = Poisson(λ_q).
 
     KL = λ_p ln(λ_p/λ_q) − λ_p + λ_q; χ² = e^((λ_p−λ_q)²/λ_q) − 1; W₁ = |λ_p − λ_q|,
@@ -47,7 +47,10 @@ def poisson(mean_p: float, mean_q: float) -> Divergences:
 
 
 def negative_binomial(
-    size_p: float, success_p: float, size_q: float, success_q: float
+    size_p: checks.Number,
+    success_p: checks.Number,
+    size_q: checks.Number,
+    success_q: checks.Number,
 ) -> Divergences:
     """P = NB(r_p, π_p) and Q = NB(r_q, π_q), by summation.
 
@@ -73,6 +76,7 @@ def negative_binomial(
     for name, success in (("success_p", success_p), ("success_q", success_q)):
         if not 0.0 < success < 1.0:
             raise ValueError(f"{name} = {success} is not in (0, 1)")
+    success_p, success_q = float(success_p), float(success_q)
     ratio = (1.0 - success_p) ** 2 / (1.0 - success_q)
     last = 64
     while not (

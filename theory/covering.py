@@ -48,8 +48,8 @@ def weight_norms(weight: checks.Numbers) -> WeightNorms:
 
 def edelman_log_covering(
     weights: Sequence[checks.Numbers],
-    head_norm: float,
-    input_norm: float,
+    head_norm: checks.Number,
+    input_norm: checks.Number,
     num_layers: int | np.integer,
     width: int | np.integer,
     tokens: int | np.integer,
@@ -81,18 +81,19 @@ def edelman_log_covering(
 
     Source: Edelman, Goel, Kakade & Zhang (2022), simplified multi-layer theorem.
     """
-    for name, value in (("width", width), ("tokens", tokens), ("n", n)):
-        checks.count(name, value)
+    length = sum(
+        math.log(checks.count(name, value))
+        for name, value in (("width", width), ("tokens", tokens), ("n", n))
+    )
     norms = _norms(weights)
-    length = math.log(width) + math.log(n) + math.log(tokens)
     widest = max(x.two_one for x in norms)
     return _capacity(norms, widest, head_norm, input_norm, num_layers) * length
 
 
 def trauger_tewari_log_covering(
     weights: Sequence[checks.Numbers],
-    head_norm: float,
-    input_norm: float,
+    head_norm: checks.Number,
+    input_norm: checks.Number,
     num_layers: int | np.integer,
     width: int | np.integer,
 ) -> float:
@@ -120,7 +121,7 @@ def trauger_tewari_log_covering(
 
     Source: Trauger & Tewari (2023), arXiv 2310.13088, cover of the (1,1) ball.
     """
-    checks.count("width", width)
+    width = checks.count("width", width)
     norms = _norms(weights)
     widest = max(x.one_one for x in norms)
     capacity = _capacity(norms, widest, head_norm, input_norm, num_layers)
@@ -128,7 +129,10 @@ def trauger_tewari_log_covering(
 
 
 def covering_rate(
-    n: int | np.integer, log_covering: float, loss_range: float, lipschitz: float
+    n: int | np.integer,
+    log_covering: checks.Number,
+    loss_range: checks.Number,
+    lipschitz: checks.Number,
 ) -> float:
     """Rate of the generalisation gap from a log covering number C/ε², by Dudley.
 
@@ -151,7 +155,7 @@ def covering_rate(
 
     Source: Dudley (1967); Bartlett, Foster & Telgarsky (2017), Lemma A.5.
     """
-    checks.count("n", n)
+    n = checks.count("n", n)
     c = float(checks.within("log_covering", log_covering, 0.0, math.inf))
     loss_range = checks.positive("loss_range", loss_range)
     lipschitz = checks.positive("lipschitz", lipschitz)
@@ -167,12 +171,12 @@ def _norms(weights: Sequence[checks.Numbers]) -> list[WeightNorms]:
 def _capacity(
     norms: list[WeightNorms],
     widest: float,
-    head_norm: float,
-    input_norm: float,
+    head_norm: checks.Number,
+    input_norm: checks.Number,
     num_layers: int | np.integer,
 ) -> float:
     """C₂^(2L) (B_x B_w C)², infinite where it overflows."""
-    checks.count("num_layers", num_layers)
+    num_layers = checks.count("num_layers", num_layers)
     head_norm = checks.positive("head_norm", head_norm)
     input_norm = checks.positive("input_norm", input_norm)
     if widest == 0.0:

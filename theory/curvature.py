@@ -41,7 +41,7 @@ def sandwich_to_pretrained(
     hessian: checks.Numbers,
     score_covariance: checks.Numbers,
     beta_gap: checks.Numbers,
-    penalty: float,
+    penalty: checks.Number,
     n: int | np.integer,
 ) -> float:
     """Asymptotic excess risk of an M-estimator pulled to its pretrained value.
@@ -70,7 +70,7 @@ def sandwich_to_pretrained(
     h, v = _curvature(hessian, score_covariance)
     gap = checks.matrix("beta_gap", [beta_gap], columns=len(h))[0]
     penalty = float(checks.within("penalty", penalty, 0.0, checks.LARGEST))
-    checks.count("n", n)
+    n = checks.count("n", n)
     inverse = np.linalg.inv(h + penalty * np.eye(len(h)))
     bias = penalty * (inverse @ gap)
     variance = np.trace(h @ inverse @ v @ inverse) / n

@@ -31,7 +31,7 @@ class GaussianWorld(NamedTuple):
     crossover: float
 
 
-def harmonic(pretrain_excess: float, finetune_excess: float) -> float:
+def harmonic(pretrain_excess: checks.Number, finetune_excess: checks.Number) -> float:
     """Excess of the best convex combination of two independent paths.
 
     min_a a² E_pre + (1−a)² E_ft = 1 / (1/E_pre + 1/E_ft), at a = E_ft / (E_pre + E_ft).
@@ -55,7 +55,9 @@ def harmonic(pretrain_excess: float, finetune_excess: float) -> float:
     return small if small in (0.0, math.inf) else small / (1.0 + small / large)
 
 
-def transfer_gain(pretrain_excess: float, finetune_excess: float) -> float:
+def transfer_gain(
+    pretrain_excess: checks.Number, finetune_excess: checks.Number
+) -> float:
     """What fine-tuning saves over the pretrained policy, by the harmonic law.
 
     E_pre − E* = E_pre² / (E_pre + E_ft).
@@ -82,7 +84,11 @@ def transfer_gain(pretrain_excess: float, finetune_excess: float) -> float:
 
 
 def gaussian_world(
-    tau2: float, s2: float, m: int | np.integer, n: int | np.integer, mismatch: float
+    tau2: checks.Number,
+    s2: checks.Number,
+    m: int | np.integer,
+    n: int | np.integer,
+    mismatch: checks.Number,
 ) -> GaussianWorld:
     """Both paths, exactly, for normal means under squared cost.
 
@@ -115,10 +121,11 @@ def gaussian_world(
     """
     tau2 = float(checks.within("tau2", tau2, 0.0, checks.LARGEST))
     s2 = checks.positive("s2", s2)
-    checks.count("m", m)
-    checks.count("n", n)
-    if not math.isfinite(mismatch):
-        raise ValueError(f"mismatch = {mismatch} is not finite")
+    m = checks.count("m", m)
+    n = checks.count("n", n)
+    mismatch = float(
+        checks.within("mismatch", mismatch, -checks.LARGEST, checks.LARGEST)
+    )
     v = s2 / m
     w, pulled = tau2 / (tau2 + v), v / (tau2 + v)  # 1 − w would lose digits near w = 1
     pretrain = (pulled * mismatch) ** 2
@@ -132,7 +139,9 @@ def gaussian_world(
     )
 
 
-def james_stein_regret(n: int | np.integer, v: float, tau2: float) -> float:
+def james_stein_regret(
+    n: int | np.integer, v: checks.Number, tau2: checks.Number
+) -> float:
     """Regret of shrinking to the grand mean, what n instances teach without training.
 
     (3/n) · v² / (τ²+v), for the factor 1 − (n−3) v / S, S = Σ (x̄_i − mean of x̄)².
@@ -155,13 +164,15 @@ def james_stein_regret(n: int | np.integer, v: float, tau2: float) -> float:
 
     Source: James & Stein (1961), Efron & Morris (1973); the constant is derived above.
     """
-    checks.count("n", n, 4)
+    n = checks.count("n", n, 4)
     v = checks.positive("v", v)
     tau2 = float(checks.within("tau2", tau2, 0.0, checks.LARGEST))
     return 3.0 * v * (v / (tau2 + v)) / n
 
 
-def _paths(pretrain_excess: float, finetune_excess: float) -> tuple[float, float]:
+def _paths(
+    pretrain_excess: checks.Number, finetune_excess: checks.Number
+) -> tuple[float, float]:
     """Both excesses, neither negative nor NaN."""
     return (
         float(checks.within("pretrain_excess", pretrain_excess, 0.0, math.inf)),

@@ -35,7 +35,9 @@ class SquaredRisk(NamedTuple):
 
 
 def van_trees(
-    m: int | np.integer, fisher_information: float, prior_information: float
+    m: int | np.integer,
+    fisher_information: checks.Number,
+    prior_information: checks.Number,
 ) -> float:
     """Bayesian Cramér–Rao bound: least mean squared error of any estimator of θ.
 
@@ -55,7 +57,7 @@ def van_trees(
 
     Source: van Trees (1968); Gill & Levit (1995).
     """
-    checks.count("m", m, 0)
+    m = checks.count("m", m, 0)
     fisher = checks.positive("fisher_information", fisher_information)
     prior = float(
         checks.within("prior_information", prior_information, 0.0, checks.LARGEST)
@@ -64,7 +66,9 @@ def van_trees(
     return 1.0 / information if information else math.inf
 
 
-def gaussian_bayes_risk(tau2: float, s2: float, m: int | np.integer) -> float:
+def gaussian_bayes_risk(
+    tau2: checks.Number, s2: checks.Number, m: int | np.integer
+) -> float:
     """Least mean squared error of θ ~ N(μ, τ²) from m observations N(θ, s²).
 
     1 / (1/τ² + m/s²), the posterior variance. A next observation adds s².
@@ -82,13 +86,13 @@ def gaussian_bayes_risk(tau2: float, s2: float, m: int | np.integer) -> float:
 
     Source: Lindley & Smith (1972).
     """
-    checks.count("m", m, 0)
+    m = checks.count("m", m, 0)
     tau2, s2 = checks.positive("tau2", tau2), checks.positive("s2", s2)
     return tau2 / (1.0 + m * tau2 / s2)
 
 
 def gaussian_newsvendor_risk(
-    tau2: float, s2: float, m: int | np.integer, q: float
+    tau2: checks.Number, s2: checks.Number, m: int | np.integer, q: checks.Number
 ) -> float:
     """Least expected newsvendor cost in the same normal world.
 
@@ -111,13 +115,15 @@ def gaussian_newsvendor_risk(
 
     Source: Scarf (1959), for the Bayesian newsvendor; the closed form is elementary.
     """
-    checks.ratio(q)
-    variance = s2 + gaussian_bayes_risk(tau2, s2, m)
+    q = checks.ratio(q)
+    variance = checks.positive("s2", s2) + gaussian_bayes_risk(tau2, s2, m)
     z = float(special.ndtri(q))
     return math.sqrt(variance / (2.0 * math.pi)) * math.exp(-z * z / 2.0)
 
 
-def gamma_poisson_bayes_risk(shape: float, rate: float, m: int | np.integer) -> float:
+def gamma_poisson_bayes_risk(
+    shape: checks.Number, rate: checks.Number, m: int | np.integer
+) -> float:
     """Least mean squared error of θ ~ Gamma(a, rate b) from m Poisson(θ) counts.
 
     a / (b (b+m)), the mean of the posterior variance (a + total) / (b+m)².
@@ -135,13 +141,13 @@ def gamma_poisson_bayes_risk(shape: float, rate: float, m: int | np.integer) -> 
 
     Source: Robbins (1956), the Bayes rule; the mean is elementary.
     """
-    checks.count("m", m, 0)
+    m = checks.count("m", m, 0)
     a, b = checks.positive("shape", shape), checks.positive("rate", rate)
     return a / (b * (b + m))
 
 
 def gamma_poisson_newsvendor_risk(
-    shape: float, rate: float, m: int | np.integer, q: float
+    shape: checks.Number, rate: checks.Number, m: int | np.integer, q: checks.Number
 ) -> float:
     """Least expected newsvendor cost for Poisson demand with a gamma mean.
 
@@ -156,7 +162,7 @@ def gamma_poisson_newsvendor_risk(
       q: critical ratio in (0, 1).
 
     Returns:
-      The cost, nonincreasing in m, within 1e-12 (relative); totals beyond which the
+      The cost, nonincreasing in m, within 1e-11 (relative); totals beyond which the
       cost is less than 1e-18 of the mean demand are left out.
 
     Raises:
@@ -164,8 +170,8 @@ def gamma_poisson_newsvendor_risk(
 
     Source: Scarf (1959); the sum is elementary.
     """
-    checks.ratio(q)
-    checks.count("m", m, 0)
+    q = checks.ratio(q)
+    m = checks.count("m", m, 0)
     a, b = checks.positive("shape", shape), checks.positive("rate", rate)
     last = 0
     while m and special.betainc(last + 1.0, a + 1.0, m / (b + m)) > NEGLIGIBLE:

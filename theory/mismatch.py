@@ -7,8 +7,6 @@ and its next observation, or certified from losses in both worlds. The distances
 
 import math
 
-import numpy as np
-
 from theory import certificates, checks
 from theory.count_divergences import discrete as discrete
 from theory.count_divergences import empirical_wasserstein as empirical_wasserstein
@@ -19,7 +17,7 @@ from theory.divergences import gamma as gamma
 from theory.divergences import gaussian as gaussian
 
 
-def total_variation_contaminated(eps: float) -> float:
+def total_variation_contaminated(eps: checks.Number) -> float:
     """Largest total variation of P from Q = (1−ε)P + εG, over all G.
 
     TV(P, Q) = ε TV(P, G) ≤ ε, attained where G and P are singular.
@@ -38,7 +36,7 @@ def total_variation_contaminated(eps: float) -> float:
     return float(checks.within("eps", eps, 0.0, 1.0))
 
 
-def pinsker(kl: float) -> float:
+def pinsker(kl: checks.Number) -> float:
     """Largest total variation at a relative entropy, by Pinsker; tight near 0.
 
     TV ≤ √(KL/2).
@@ -57,7 +55,7 @@ def pinsker(kl: float) -> float:
     return min(1.0, math.sqrt(_nats(kl) / 2.0))
 
 
-def bretagnolle_huber(kl: float) -> float:
+def bretagnolle_huber(kl: checks.Number) -> float:
     """Largest total variation at a relative entropy, below 1 for every KL.
 
     TV ≤ √(1 − e^(−KL)).
@@ -76,7 +74,7 @@ def bretagnolle_huber(kl: float) -> float:
     return math.sqrt(-math.expm1(-_nats(kl)))
 
 
-def total_variation_bound(kl: float) -> float:
+def total_variation_bound(kl: checks.Number) -> float:
     """The smaller of `pinsker` and `bretagnolle_huber`; both hold at once.
 
     min{√(KL/2), √(1 − e^(−KL))}.
@@ -95,7 +93,7 @@ def total_variation_bound(kl: float) -> float:
     return min(pinsker(kl), bretagnolle_huber(kl))
 
 
-def risk_gap_tv(loss_range: float, total_variation: float) -> float:
+def risk_gap_tv(loss_range: checks.Number, total_variation: checks.Number) -> float:
     """Largest |R_Q − R_P| of a fixed policy at a total variation.
 
     B · TV(P, Q), for losses in an interval of length B.
@@ -120,7 +118,7 @@ def risk_gap_tv(loss_range: float, total_variation: float) -> float:
     )
 
 
-def risk_gap_wasserstein(lipschitz: float, wasserstein: float) -> float:
+def risk_gap_wasserstein(lipschitz: checks.Number, wasserstein: checks.Number) -> float:
     """Largest |R_Q − R_P| of a fixed policy at a Wasserstein-1 distance.
 
     L · W₁(P, Q), for a loss that is L-Lipschitz in what P and Q are the laws of.
@@ -177,6 +175,6 @@ def certified(
     return upper - certificates.betting_lower(synthetic, delta / 2.0)
 
 
-def _nats(kl: float | np.floating) -> float:
+def _nats(kl: checks.Number) -> float:
     """A relative entropy that is not negative."""
     return float(checks.within("kl", kl, 0.0, math.inf))

@@ -12,7 +12,7 @@ from theory import checks
 ROUNDING = 2.0**-48
 
 
-def saa_rank(q: float, m: int | np.integer) -> int:
+def saa_rank(q: checks.Number, m: int | np.integer) -> int:
     """Rank of the order statistic that sample average approximation stocks.
 
     r = ⌈qm⌉, where a product within 2⁻⁴⁸ (relative) above an integer counts as it.
@@ -27,12 +27,12 @@ def saa_rank(q: float, m: int | np.integer) -> int:
     Raises:
       ValueError: q is not in (0, 1) or m < 1.
     """
-    checks.ratio(q)
-    checks.count("m", m)
+    q = checks.ratio(q)
+    m = checks.count("m", m)
     return max(1, math.ceil(q * m * (1.0 - ROUNDING)))
 
 
-def saa_worst_case(q: float, m: int | np.integer) -> float:
+def saa_worst_case(q: checks.Number, m: int | np.integer) -> float:
     """Largest relative regret of sample average approximation over laws on [0, 1].
 
     `order_statistic_worst_case` at r = ⌈qm⌉.
@@ -54,7 +54,7 @@ def saa_worst_case(q: float, m: int | np.integer) -> float:
 
 
 def order_statistic_worst_case(
-    q: float, m: int | np.integer, r: int | np.integer
+    q: checks.Number, m: int | np.integer, r: int | np.integer
 ) -> float:
     """Largest relative regret of stocking the r-th smallest of m observations.
 
@@ -80,14 +80,14 @@ def order_statistic_worst_case(
 
     Source: Besbes & Mouchtaki (2023), on policies by order statistics.
     """
-    checks.ratio(q)
-    checks.count("m", m)
+    q = checks.ratio(q)
+    m = checks.count("m", m)
     if not 1 <= r <= m:
         raise ValueError(f"r = {r} is not in [1, {m}]")
-    return max(_over(q, m, m - r + 1), _over(1.0 - q, m, r))
+    return max(_over(q, m, m - int(r) + 1), _over(1.0 - q, m, int(r)))
 
 
-def _over(q: float, m: int | np.integer, k: int | np.integer) -> float:
+def _over(q: float, m: int, k: int) -> float:
     """Regret of deciding 1 where 0 is optimal.
 
     sup over μ in (0, 1−q) of (1−q−μ)/(qμ) · P(Bin(m, μ) ≥ k).

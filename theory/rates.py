@@ -3,8 +3,8 @@
 Every rate here hides a constant, logarithms, or both, that its source leaves unnamed or
 that are far too large to use. It is drawn with constant 1 or with a constant fitted to
 the run (`fit_constant`), and says how fast an error may fall, never how small it is. A
-fitted constant depends on the run: two fits are not comparable as guarantees. Norm-based
-capacities of Transformers are in `covering` and re-exported.
+fitted constant depends on the run: two fits are not comparable as guarantees.
+Norm-based capacities of Transformers are in `covering` and re-exported.
 """
 
 import math
@@ -61,8 +61,8 @@ def universal_priors(n: int | np.integer, n_pretrain: int | np.integer) -> float
 
     Source: Cannella, Teh, Han & Polyanskiy (2026), arXiv 2602.15136.
     """
-    checks.count("n", n, 3)
-    checks.count("n_pretrain", n_pretrain, 3)
+    n = checks.count("n", n, 3)
+    n_pretrain = checks.count("n_pretrain", n_pretrain, 3)
     log_k = math.log(min(n, n_pretrain))
     return log_k**3 / (min(n, n_pretrain) * math.log(log_k) ** 2)
 
@@ -85,16 +85,16 @@ def data_pooling(n: int | np.integer) -> float:
 
     Source: Gupta & Kallus (2022), Data pooling in stochastic optimization.
     """
-    checks.count("n", n)
+    n = checks.count("n", n)
     return 1.0 / math.sqrt(n)
 
 
 def parameter_net(
     n: int | np.integer,
     num_parameters: int | np.integer,
-    radius: float,
-    lipschitz: float,
-    loss_range: float,
+    radius: checks.Number,
+    lipschitz: checks.Number,
+    loss_range: checks.Number,
     delta: float,
 ) -> float:
     """Rate of the generalisation gap from a net of a ball of parameters.
@@ -121,8 +121,8 @@ def parameter_net(
 
     Source: Hoeffding's inequality on a net of (1 + 2rLn)^p points; textbook.
     """
-    checks.count("n", n)
-    checks.count("num_parameters", num_parameters)
+    n = checks.count("n", n)
+    num_parameters = checks.count("num_parameters", num_parameters)
     checks.confidence(delta)
     radius = checks.positive("radius", radius)
     lipschitz = checks.positive("lipschitz", lipschitz)
@@ -133,7 +133,7 @@ def parameter_net(
 
 
 def in_context_minimax(
-    m: int | np.integer, smoothness: float, dimension: int | np.integer
+    m: int | np.integer, smoothness: checks.Number, dimension: int | np.integer
 ) -> float:
     """Minimax rate of nonparametric regression from m examples in context.
 
@@ -155,8 +155,8 @@ def in_context_minimax(
     Source: Stone (1982); Kim, Nakamaki & Suzuki (2024), arXiv 2408.12186, who show that
     a pretrained Transformer attains it.
     """
-    checks.count("m", m)
-    checks.count("dimension", dimension)
+    m = checks.count("m", m)
+    dimension = checks.count("dimension", dimension)
     twice = 2.0 * checks.positive("smoothness", smoothness)
     return float(m) ** (-twice / (twice + dimension))
 
@@ -165,7 +165,7 @@ def in_context(
     m: int | np.integer,
     tasks: int | np.integer,
     basis: int | np.integer,
-    smoothness: float,
+    smoothness: checks.Number,
     dimension: int | np.integer,
 ) -> InContext:
     """In-context rate of a Transformer with a learnt basis, by source of error.
@@ -191,9 +191,9 @@ def in_context(
 
     Source: Kim, Nakamaki & Suzuki (2024), arXiv 2408.12186.
     """
-    for name, value, least in (("m", m, 1), ("tasks", tasks, 1), ("basis", basis, 2)):
-        checks.count(name, value, least)
-    checks.count("dimension", dimension)
+    m, tasks = checks.count("m", m), checks.count("tasks", tasks)
+    basis = checks.count("basis", basis, 2)
+    dimension = checks.count("dimension", dimension)
     twice = 2.0 * checks.positive("smoothness", smoothness)
     width, log_width = float(basis), math.log(basis)
     return InContext(

@@ -28,7 +28,7 @@ def ridge_to_pretrained(
     features: checks.Numbers,
     beta_gap: checks.Numbers,
     noise_variance: checks.Numbers,
-    penalty: float,
+    penalty: checks.Number,
 ) -> float:
     """Expected excess of ridge regression pulled to β₀, fixed design, exact.
 

@@ -76,7 +76,9 @@ def log_log_slope(
     return Slope(slope, (slope - half, slope + half))
 
 
-def tightness(bound: float, risk: float, baseline: float | None) -> Tightness:
+def tightness(
+    bound: checks.Number, risk: checks.Number, baseline: checks.Number | None
+) -> Tightness:
     """Ratio, gap and share of the room of a bound on a risk.
 
     ratio = bound/risk; gap = bound − risk; τ = (bound − risk)/(baseline − risk).
