@@ -88,3 +88,22 @@ def count(name: str, value: int | np.integer, least: int = 1) -> None:
     """
     if value < least:
         raise ValueError(f"{name} = {value}, expected at least {least}")
+
+
+def positive(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
+    """The values in float64, all of them positive and finite.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: a number or an array of numbers.
+
+    Returns:
+      A float64 array of the same shape.
+
+    Raises:
+      ValueError: a value is NaN, infinite or not above 0; the first one is named.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    for value in x[~((x > 0.0) & (x < np.inf))][:1]:
+        raise ValueError(f"{name} = {value} is not positive and finite")
+    return x
