@@ -181,7 +181,7 @@ def test_path_minimum_is_free_and_finds_the_step():
 
 
 def test_monte_carlo_covers_the_gibbs_loss():
-    rng, replications = np.random.default_rng(7), 20_000
+    rng, replications = np.random.default_rng(7), 2_000
     means = rng.beta(0.9, 17.1, (replications, 30)).mean(axis=1)
     bounds = [pac_bayes.monte_carlo(mean, 30, DELTA) for mean in means]
     assert np.mean(np.array(bounds) < 0.05) <= DELTA

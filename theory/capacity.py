@@ -1,4 +1,4 @@
-"""How much a class of policies can fit by chance, and how stable attention is."""
+"""How much a class can fit by chance, and how far a fit is from the best."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from theory import checks
+from theory.stability import attention_sensitivity as attention_sensitivity
+from theory.stability import mcdiarmid as mcdiarmid
+from theory.stability import portfolio_difference as portfolio_difference
 
 # Signs drawn at a time, to bound the memory of the Monte Carlo value.
 BLOCK = 4_000_000
@@ -106,8 +109,8 @@ def frank_wolfe_gap(
 
     Source: Frank & Wolfe (1956); Jaggi (2013), equation (2).
     """
-    g, point = _finite("gradient", gradient), _finite("u", u)
-    r = float(_nonnegative("radius", radius))
+    g, point = checks.finite("gradient", gradient), checks.finite("u", u)
+    r = float(checks.finite("radius", radius, 0.0))
     if g.ndim != 1 or g.shape != point.shape:
         raise ValueError(f"gradient has shape {g.shape}, u has shape {point.shape}")
     length = float(np.linalg.norm(point))
@@ -139,8 +142,7 @@ def parameter_net(
 
     Returns:
       The deviation in the unit of the cost: increasing in p, r, L and B, decreasing in
-      δ; decreasing in n once rLn ≥ B. For a network of 10⁵ parameters it is above B
-      below n of about 10⁶.
+      δ and n. With 10⁵ parameters and rL = B it is above B for all n below 7·10⁵.
 
     Raises:
       ValueError: an argument is out of range; see `checks`.
@@ -151,117 +153,23 @@ def parameter_net(
     checks.count("num_parameters", num_parameters)
     checks.count("n", n)
     checks.confidence(delta)
-    r, slope = _nonnegative("radius", radius), _nonnegative("lipschitz", lipschitz)
+    r, slope = (
+        checks.finite("radius", radius, 0.0),
+        checks.finite("lipschitz", lipschitz, 0.0),
+    )
     b = float(checks.positive("cost_bound", cost_bound))
     points = num_parameters * math.log1p(2.0 * float(r) * float(slope) * n / b)
     return b * math.sqrt((points - math.log(delta)) / (2 * n)) + 2.0 * b / n
-
-
-def attention_sensitivity(kappa: float, value: float, n: int | np.integer) -> float:
-    """How far the output of one softmax attention moves when one token is replaced.
-
-    2V / (1 + (n−1) e^(−2κ)), attained: the token has score κ and turns its value from v
-    to −v, the others have score −κ.
-
-    With p, p′ ≤ p̄ = 1/(1 + (n−1)e^(−2κ)) the token's weights before and after, and m the
-    mean value of the others, the move is ‖p(v−m) − p′(v′−m)‖. That is convex in (p, p′),
-    so largest where each is p̄ or its least value p̲: 2V p̄ if both are p̄, and at most
-    V(p̄ + p̲ + (p̄−p̲)) = 2V p̄ if one is p̲.
-
-    Args:
-      kappa: κ ≥ 0 with |score| ≤ κ for every token.
-      value: V ≥ 0 with ‖value‖₂ ≤ V for every token.
-      n: number of tokens attended to, n ≥ 1; the query itself is not replaced.
-
-    Returns:
-      The move in the unit of the values: increasing in κ and V, decreasing in n, O(1/n).
-
-    Raises:
-      ValueError: an argument is out of range; see `checks`.
-
-    Source: ours.
-    """
-    checks.count("n", n)
-    k, v = _nonnegative("kappa", kappa), _nonnegative("value", value)
-    return 2.0 * float(v) / (1.0 + (n - 1) * math.exp(-2.0 * float(k)))
-
-
-def portfolio_difference(
-    cost_bound: float, lipschitz: float, sensitivity: float, n: int | np.integer
-) -> float:
-    """Change of the mean cost when one instance of a portfolio that is its own context is.
-
-    B/n + (n−1)/n · L Δ.
-
-    Args:
-      cost_bound: B ≥ 0, the cost lies in [0, B].
-      lipschitz: L ≥ 0, of the cost in the output of the attention.
-      sensitivity: Δ ≥ 0, move of that output, as from `attention_sensitivity`.
-      n: number of instances, n ≥ 1.
-
-    Returns:
-      The difference for `mcdiarmid`: increasing in B, L and Δ.
-
-    Raises:
-      ValueError: an argument is out of range; see `checks`.
-
-    Source: ours.
-    """
-    checks.count("n", n)
-    b, slope, move = (
-        float(_nonnegative(name, x))
-        for name, x in (
-            ("cost_bound", cost_bound),
-            ("lipschitz", lipschitz),
-            ("sensitivity", sensitivity),
-        )
-    )
-    return min(b, b / n + (n - 1) / n * slope * move)
-
-
-def mcdiarmid(differences: checks.Numbers, delta: float) -> float:
-    """Deviation of a function of independent instances from its mean.
-
-    √(Σ_i c_i² ln(1/δ) / 2), one-sided, with probability ≥ 1−δ.
-
-    Args:
-      differences: c_i ≥ 0, change of the function when instance i alone is replaced.
-      delta: failure probability δ in (0, 1).
-
-    Returns:
-      The deviation, increasing in every c_i, decreasing in δ; Hoeffding's at c_i = B/n.
-
-    Raises:
-      ValueError: an argument is out of range; see `checks`.
-
-    Source: McDiarmid (1989), Lemma 1.2.
-    """
-    checks.confidence(delta)
-    c = _nonnegative(
-        "differences", checks.sample("differences", differences, 0.0, np.inf)
-    )
-    return float(np.linalg.norm(c)) * math.sqrt(-math.log(delta) / 2.0)
 
 
 def _scaled(
     features: checks.Numbers, scales: checks.Numbers, radius: float, lipschitz: float
 ) -> Float[np.ndarray, "n d"]:
     """The rows s_i h_i, once everything is in range."""
-    h, s = _finite("features", features), _nonnegative("scales", scales)
+    h, s = checks.finite("features", features), checks.finite("scales", scales, 0.0)
     if h.ndim != 2 or s.shape != h.shape[:1]:
         raise ValueError(f"features has shape {h.shape}, scales has shape {s.shape}")
     checks.count("n", len(h))
-    _nonnegative("radius", radius)
-    _nonnegative("lipschitz", lipschitz)
+    checks.finite("radius", radius, 0.0)
+    checks.finite("lipschitz", lipschitz, 0.0)
     return h * s[:, None]
-
-
-def _finite(name: str, values: checks.Numbers) -> Float[np.ndarray, "*s"]:
-    """The values in float64, none NaN or infinite."""
-    largest = float(np.finfo(np.float64).max)
-    return checks.within(name, values, -largest, largest)
-
-
-def _nonnegative(name: str, values: checks.Numbers) -> Float[np.ndarray, "*s"]:
-    """The values in float64, all at least 0 and finite."""
-    return checks.within(name, values, 0.0, float(np.finfo(np.float64).max))

@@ -9,6 +9,8 @@ from jaxtyping import Float
 # What `np.asarray` takes here: a number, an array, or sequences of them.
 Numbers = jax.typing.ArrayLike | Sequence
 
+LARGEST = float(np.finfo(np.float64).max)
+
 
 def within(
     name: str, values: Numbers, low: float, high: float
@@ -88,6 +90,25 @@ def count(name: str, value: int | np.integer, least: int = 1) -> None:
     """
     if value < least:
         raise ValueError(f"{name} = {value}, expected at least {least}")
+
+
+def finite(
+    name: str, values: Numbers, least: float = -LARGEST
+) -> Float[np.ndarray, "*s"]:
+    """The values in float64, all of them finite and at least `least`.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: a number or an array of numbers.
+      least: smallest allowed value.
+
+    Returns:
+      A float64 array of the same shape.
+
+    Raises:
+      ValueError: a value is NaN, infinite or too small; the first one is named.
+    """
+    return within(name, values, least, LARGEST)
 
 
 def positive(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:

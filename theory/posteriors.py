@@ -29,8 +29,7 @@ def gaussian_kl(
     Raises:
       ValueError: a scale is not positive and finite, or a difference is not finite.
     """
-    largest = float(np.finfo(np.float64).max)
-    diff = checks.within("mean_diff", mean_diff, -largest, largest)
+    diff = checks.finite("mean_diff", mean_diff)
     prior = checks.positive("prior_scale", prior_scale)
     posterior = checks.positive("posterior_scale", posterior_scale)
     diff, prior, posterior = np.broadcast_arrays(
