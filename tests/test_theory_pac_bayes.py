@@ -103,9 +103,9 @@ def test_draws_of_one_policy_pay_for_the_draws_only():
     single = pac_bayes.coin_betting(row, 10.0, DELTA)
     few, many = (
         pac_bayes.coin_betting_draws(np.tile(row, (draws, 1)), 10.0, DELTA, DELTA)
-        for draws in (50, 3_000)
+        for draws in (50, 1_500)
     )
-    assert single < many < single + 0.002 < few
+    assert single < many < single + 0.01 < few
     assert many < pac_bayes.maurer_kl(float(row.mean()), 10.0, 500, DELTA)
 
 
@@ -237,6 +237,7 @@ def test_complaints_name_the_value(bound, arguments, message):
         (lambda: pac_bayes.monte_carlo(1.5, 9, 0.1), "mean_loss = 1.5 is not in"),
         (lambda: pac_bayes.monte_carlo(0.5, 0, 0.1), "draws = 0, expected at least 1"),
         (lambda: pac_bayes.maurer_log_xi(0), "n = 0, expected"),
+        (lambda: pac_bayes.maurer_log_xi(math.nan), "n = nan, expected"),
         (lambda: pac_bayes.path_minimum([], [], 9, 0.1), "n = 0, expected"),
         (
             lambda: pac_bayes.path_minimum([0.1], [0.0, 1.0], 9, 0.1),
@@ -267,5 +268,5 @@ def test_other_complaints_name_the_value(call, message):
 
 def test_an_infinite_divergence_is_vacuous():
     for bound in BOUNDS.values():
-        assert bound(0.1, math.inf, 100, DELTA) == 1.0 or bound is BOUNDS["catoni"]
+        assert bound(0.1, math.inf, 100, DELTA) == 1.0
     assert pac_bayes.coin_betting([0.1, 0.2], math.inf, DELTA) == 1.0

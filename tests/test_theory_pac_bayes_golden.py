@@ -1,3 +1,5 @@
+import math
+
 import mpmath
 import numpy as np
 import pytest
@@ -74,6 +76,14 @@ def test_xi_of_many_instances_is_abels_closed_form_at_fifty_digits(n):
     series += -digits.mpf(4) / (135 * n_)
     value = digits.mpf(pac_bayes.maurer_log_xi(n))
     assert digits.log(series) - 1e-12 < value < digits.log(series) + 4e-12
+
+
+def test_xi_is_at_most_the_constant_of_the_weaker_forms():
+    for n in range(2, 200):
+        assert math.sqrt(n) < math.exp(pac_bayes.maurer_log_xi(n)) < 2.0 * math.sqrt(n)
+    assert exact_xi(1) == 2
+    short = pac_bayes.maurer_log_xi(np.int32(100_000))
+    assert short == pac_bayes.maurer_log_xi(100_000)
 
 
 def test_xi_of_a_million_is_the_vectorised_sum():

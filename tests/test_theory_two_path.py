@@ -101,7 +101,7 @@ def test_the_mismatch_step_holds_and_needs_the_cost_of_both_policies():
 
 def test_the_mismatch_step_needs_the_cost_of_the_bayes_policy_in_range():
     # Q is the outcome "usual"; P puts mass .01 on "rare". Decision a costs 1 on both, b
-    # costs 0 on "usual" and 200 on "rare": a is Bayes under P, and costs 1 more under Q.
+    # costs 0 on "usual" and 200 on "rare": a is Bayes under P, 1 too dear under Q.
     eps, ruin = 0.01, 200.0
     assert 1.0 < eps * ruin
     excess_q = 1.0 - 0.0

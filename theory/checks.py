@@ -88,7 +88,7 @@ def count(name: str, value: int | np.integer, least: int = 1) -> None:
     Raises:
       ValueError: the count is too small.
     """
-    if value < least:
+    if not value >= least:  # NaN included
         raise ValueError(f"{name} = {value}, expected at least {least}")
 
 

@@ -81,7 +81,7 @@ def coin_betting(losses: checks.Numbers, kl: float, delta: float) -> float:
     Raises:
       ValueError: an argument is out of range; see `checks`.
 
-    Source: Jang et al. (2023), Theorem 1; one draw after Rivasplata et al. (2020).
+    Source: Jang et al. (2023); one draw after Rivasplata et al. (2020).
     """
     x = checks.sample("losses", losses)
     return _root(x, _budget(kl, len(x), delta))[0]
@@ -112,7 +112,7 @@ def coin_betting_draws(
     Raises:
       ValueError: an argument is out of range; see `checks`.
 
-    Source: Jang et al. (2023), Theorem 1; the Lagrangian and the draws are ours.
+    Source: Jang et al. (2023); the Lagrangian and the draws are ours.
     """
     x = checks.within("losses", losses, 0.0, 1.0)
     if x.ndim != 2:

@@ -51,6 +51,7 @@ def maurer_log_xi(n: int | np.integer) -> float:
     Source: Maurer (2004), Theorem 1; the closed form in `theory/README.md`.
     """
     checks.count("n", n)
+    n = int(n)  # squared below, which a short numpy integer does not survive
     if n < 64:
         rest = math.lgamma(n + 1.0) - n * math.log(n) + n - 0.5 * math.log(n)
         stirling = rest - 0.5 * math.log(2.0 * math.pi)
@@ -123,7 +124,7 @@ def quadratic(empirical: float, kl: float, n: int | np.integer, delta: float) ->
     Raises:
       ValueError: an argument is out of range; see `checks`.
 
-    Source: Pérez-Ortiz et al. (2021), Theorem 1.
+    Source: Pérez-Ortiz et al. (2021), PAC-Bayes-quadratic bound.
     """
     q, nats = _checked(empirical, kl, n, delta)
     c = (nats + _log_2_root(n)) / (2 * n)
