@@ -96,7 +96,7 @@ def count(name: str, value: int | np.integer, least: int = 1) -> int:
     Raises:
       ValueError: the count is too small.
     """
-    if value < least:
+    if not value >= least:  # NaN included
         raise ValueError(f"{name} = {value}, expected at least {least}")
     return int(value)
 
@@ -180,3 +180,41 @@ def ratio(q: Number) -> float:
     if not 0.0 < q < 1.0:
         raise ValueError(f"q = {q} is not in (0, 1)")
     return float(q)
+
+
+def finite(
+    name: str, values: Numbers, least: float = -LARGEST
+) -> Float[np.ndarray, "*s"]:
+    """The values in float64, all of them finite and at least `least`.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: a number or an array of numbers.
+      least: smallest allowed value.
+
+    Returns:
+      A float64 array of the same shape.
+
+    Raises:
+      ValueError: a value is NaN, infinite or too small; the first one is named.
+    """
+    return within(name, values, least, LARGEST)
+
+
+def all_positive(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
+    """The values in float64, all of them positive and finite.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: a number or an array of numbers.
+
+    Returns:
+      A float64 array of the same shape.
+
+    Raises:
+      ValueError: a value is NaN, infinite or not above 0; the first one is named.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    for value in x[~((x > 0.0) & (x < np.inf))][:1]:
+        raise ValueError(f"{name} = {value} is not positive and finite")
+    return x
