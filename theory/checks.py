@@ -1,5 +1,6 @@
 """What every statement assumes of its arguments, refused by name and value."""
 
+import math
 from collections.abc import Sequence
 
 import jax.typing
@@ -8,6 +9,12 @@ from jaxtyping import Float
 
 # What `np.asarray` takes here: a number, an array, or sequences of them.
 Numbers = jax.typing.ArrayLike | Sequence
+
+# One real number, as Python or numpy has it.
+Number = float | int | np.number
+
+# The end of a range that leaves infinity out.
+LARGEST = float(np.finfo(np.float64).max)
 
 
 def within(
@@ -75,7 +82,7 @@ def confidence(delta: float) -> None:
         raise ValueError(f"delta = {delta} is not in (0, 1)")
 
 
-def count(name: str, value: int | np.integer, least: int = 1) -> None:
+def count(name: str, value: int | np.integer, least: int = 1) -> int:
     """Refuses a count below its least value.
 
     Args:
@@ -83,8 +90,131 @@ def count(name: str, value: int | np.integer, least: int = 1) -> None:
       value: the count.
       least: smallest allowed value.
 
+    Returns:
+      The count as a Python int.
+
     Raises:
       ValueError: the count is too small.
     """
-    if value < least:
+    if not value >= least:  # NaN included
         raise ValueError(f"{name} = {value}, expected at least {least}")
+    return int(value)
+
+
+def positive(name: str, value: Number) -> float:
+    """Refuses a number that is not positive and finite, NaN included.
+
+    Args:
+      name: what to call it in a complaint.
+      value: the number.
+
+    Returns:
+      The number as a Python float.
+
+    Raises:
+      ValueError: the number is not in (0, ∞).
+    """
+    if not 0.0 < value < math.inf:
+        raise ValueError(f"{name} = {value} is not positive and finite")
+    return float(value)
+
+
+def matrix(
+    name: str, values: Numbers, columns: int | None = None
+) -> Float[np.ndarray, "n p"]:
+    """Finite numbers with two axes, neither of them empty.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: n rows of p numbers.
+      columns: the expected p, if it is known.
+
+    Returns:
+      A float64 array.
+
+    Raises:
+      ValueError: another shape, or a value that is NaN or infinite.
+    """
+    x = within(name, values, -LARGEST, LARGEST)
+    if x.ndim != 2 or 0 in x.shape or columns not in (None, x.shape[1]):
+        expected = "p" if columns is None else columns
+        raise ValueError(f"{name} has shape {x.shape}, expected (n, {expected})")
+    return x
+
+
+def per_instance(
+    name: str, values: Numbers, n: int, high: float = LARGEST
+) -> Float[np.ndarray, "{n}"]:
+    """One number in [0, high] for each of n instances.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: one number for all, or n numbers.
+      n: number of instances.
+      high: largest allowed value.
+
+    Returns:
+      A float64 array of length n.
+
+    Raises:
+      ValueError: another shape, or a value that is NaN or outside.
+    """
+    x = within(name, values, 0.0, high)
+    if x.shape not in ((), (n,)):
+        raise ValueError(f"{name} has shape {x.shape}, expected () or ({n},)")
+    return np.broadcast_to(x, (n,))
+
+
+def ratio(q: Number) -> float:
+    """Refuses a critical ratio q outside (0, 1), NaN included.
+
+    Args:
+      q: q.
+
+    Returns:
+      q as a Python float.
+
+    Raises:
+      ValueError: q is not in (0, 1).
+    """
+    if not 0.0 < q < 1.0:
+        raise ValueError(f"q = {q} is not in (0, 1)")
+    return float(q)
+
+
+def finite(
+    name: str, values: Numbers, least: float = -LARGEST
+) -> Float[np.ndarray, "*s"]:
+    """The values in float64, all of them finite and at least `least`.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: a number or an array of numbers.
+      least: smallest allowed value.
+
+    Returns:
+      A float64 array of the same shape.
+
+    Raises:
+      ValueError: a value is NaN, infinite or too small; the first one is named.
+    """
+    return within(name, values, least, LARGEST)
+
+
+def all_positive(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
+    """The values in float64, all of them positive and finite.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: a number or an array of numbers.
+
+    Returns:
+      A float64 array of the same shape.
+
+    Raises:
+      ValueError: a value is NaN, infinite or not above 0; the first one is named.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    for value in x[~((x > 0.0) & (x < np.inf))][:1]:
+        raise ValueError(f"{name} = {value} is not positive and finite")
+    return x
