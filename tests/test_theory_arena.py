@@ -290,8 +290,6 @@ def test_pairing_of_training_and_certifying_losses_is_an_order():
             lambda: next(replications.draw("stock-out", 0)),
             "replications = 0, expected",
         ),
-        (lambda: sizes.tightness(0.3, 0.2, 0.1), "risk = 0.2 is not in"),
-        (lambda: sizes.tightness(0.3, 0.0, 0.1), "risk = 0.0 is not in"),
     ],
 )
 def test_complaints_name_the_value(call, message):

@@ -1,5 +1,6 @@
 """Bounds and laws for pretrain-then-finetune, each with every constant stated."""
 
+from theory import arena as arena
 from theory import capacity as capacity
 from theory import certificates as certificates
 from theory import checks as checks

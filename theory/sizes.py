@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
-from theory import certificates, replications
+from theory import certificates, replications, scaling
 from theory.evidence import Evidence, of_fixed_policy
 from theory.verdict import Size
 
@@ -94,26 +94,6 @@ SHIPPED: dict[str, Callable[[Evidence], float]] = {
 }
 
 
-def tightness(value: float, risk: float, baseline: float) -> tuple[float, float, float]:
-    """ρ = U/R, gap = U − R and τ = (U − R)/(R_baseline − R).
-
-    Args:
-      value: U, a bound.
-      risk: R > 0.
-      baseline: R_baseline > R.
-
-    Returns:
-      ρ, gap and τ, all increasing in the bound.
-
-    Raises:
-      ValueError: not 0 < R < R_baseline.
-    """
-    if not 0.0 < risk < baseline:
-        raise ValueError(f"risk = {risk} is not in (0, baseline = {baseline})")
-    gap = value - risk
-    return value / risk, gap, gap / (baseline - risk)
-
-
 def table(
     bound: Callable[[Evidence], float], name: str, ns: tuple[int, ...], draws: int
 ) -> list[Size]:
@@ -155,7 +135,7 @@ def _rows(world: str, law: Law, n: int, means: dict[str, float]) -> list[Size]:
             n,
             law.risk,
             value,
-            *tightness(value, law.risk, law.baseline),
+            *scaling.tightness(value, law.risk, law.baseline),
             value / least,
             1 + sum(other < value for other in shown.values()),
         )
