@@ -47,7 +47,7 @@ class FinetuneConfig:
     radii: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
     adapter_rate: float = 5e-3
     full_rate: float = 1e-3
-    caution: float = 1.0
+    caution: float = 2.5
 
 
 class Finetuned(NamedTuple):
