@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import threading
+from collections.abc import Callable
 
 import jax
 import platformdirs
@@ -33,3 +35,25 @@ def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
     return folder
+
+
+def once(function: Callable) -> Callable:
+    """`jax.jit` for threads: those that call it at once compile it once between them.
+
+    Args:
+      function: pure, of pytrees of arrays.
+
+    Returns:
+      The compiled function, with one program for each signature of its arguments.
+    """
+    jitted, lock, programs = jax.jit(function), threading.Lock(), {}
+
+    def call(*args):
+        leaves, structure = jax.tree.flatten(args)
+        signature = structure, tuple(map(jax.typeof, leaves))
+        with lock:
+            if signature not in programs:
+                programs[signature] = jitted.lower(*args).compile()
+        return programs[signature](*args)
+
+    return call

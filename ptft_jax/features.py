@@ -67,9 +67,7 @@ def smallest_gap(
 
     # Cyclic shifts by 1 … m/2 meet every pair, so the order of observations is nothing.
     num_shifts = observations.shape[1] // 2
-    return jax.lax.fori_loop(
-        1, num_shifts + 1, narrow, positive(observations, valid), unroll=True
-    )
+    return jax.lax.fori_loop(1, num_shifts + 1, narrow, positive(observations, valid))
 
 
 def _scale(portfolio, center):

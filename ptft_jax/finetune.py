@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ptft_jax import gate, head, risk, tuning
+from ptft_jax import compilation, gate, head, risk, tuning
 from ptft_jax.gate import Candidate
 from ptft_jax.model import Network
 from ptft_jax.risk import Policy, Rows
@@ -34,7 +35,7 @@ class FinetuneConfig:
       radii: of the head's ball.
       adapter_rate: learning rate of the adapter class.
       full_rate: learning rate of the full class.
-      caution: standard errors by which a change must win to be adopted.
+      caution: standard errors by which a change must win at n = 64 (`gate.caution`).
     """
 
     classes: tuple[str, ...] = CLASSES
@@ -114,8 +115,8 @@ def _compiled(network: Network, config: FinetuneConfig) -> _Programs:
     return _Programs(
         jax.jit(functools.partial(risk.leave_one_out_rows, network)),
         jax.jit(functools.partial(_heads, config.radii)),
-        jax.jit(steps),
-        jax.jit(functools.partial(tuning.held_out_costs, network)),
+        compilation.once(steps),
+        compilation.once(functools.partial(tuning.held_out_costs, network)),
     )
 
 
@@ -162,8 +163,17 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
         policies = [Policy(pick(c), none) for c in range(len(costs))]
         return config.checkpoints, costs, policies
 
+    def of_class(name, params, task, key):
+        if name == "head":
+            dials, costs, policies = by_head(params, task)
+        else:
+            which = _class(name, config, params)
+            dials, costs, policies = by_steps(params, task, which, key)
+        return dials, np.asarray(costs), policies
+
     def propose(params, portfolio, key):
         fold_key, row_key, *class_keys = jax.random.split(key, 2 + len(CLASSES))
+        keys = dict(zip(CLASSES, class_keys, strict=True))
         found = [(gate.UNCHANGED, risk.single(network, params))]
         out = _split(fold_key, portfolio, config)
         if out is None:
@@ -176,19 +186,20 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
         usable = np.asarray(portfolio.num_observed > 1)
         none = jnp.zeros(network.width)
         before = np.asarray(risk.instance_costs(rows, none, portfolio.quantile))
-        for name, class_key in zip(CLASSES, class_keys, strict=True):
-            if name not in config.classes:
+        # Gradient steps are many small operations, which keep one core busy at best:
+        # the classes are fitted side by side.
+        with ThreadPoolExecutor(len(CLASSES)) as pool:
+            fitted = {
+                name: pool.submit(of_class, name, params, task, keys[name])
+                for name in config.classes
+            }
+        for name in CLASSES:
+            if name not in fitted:
                 continue
-            if name == "head":
-                dials, costs, policies = by_head(params, task)
-            else:
-                which = _class(name, config, params)
-                dials, costs, policies = by_steps(params, task, which, class_key)
+            dials, costs, policies = fitted[name].result()
             found += [
                 (gate.judge(name, float(dial), before[usable], cost[usable]), policy)
-                for dial, cost, policy in zip(
-                    dials, np.asarray(costs), policies, strict=True
-                )
+                for dial, cost, policy in zip(dials, costs, policies, strict=True)
             ]
         return found
 
@@ -209,7 +220,9 @@ def make_fit(network: Network, config: FinetuneConfig) -> Fit:
 
     def fit(params, portfolio, key):
         candidates, policies = zip(*propose(params, portfolio, key), strict=True)
-        best = gate.select(candidates, config.caution)
+        usable = int((portfolio.num_observed > 1).sum())
+        caution = gate.caution(max(usable, 1), config.caution)
+        best = gate.select(candidates, caution)
         return Finetuned(policies[best], candidates[best], candidates)
 
     return fit

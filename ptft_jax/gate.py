@@ -18,6 +18,7 @@ class Candidate(NamedTuple):
 
 
 UNCHANGED = Candidate("none", 0.0, 0.0, 0.0)
+FEW_INSTANCES = 64  # where the gate's caution is stated
 
 
 def held_out_by(
@@ -63,6 +64,23 @@ def judge(
     total = float(np.sum(before, dtype=np.float64)) or 1.0
     spread = np.sqrt(len(saved)) * saved.std(ddof=1)
     return Candidate(name, dial, float(saved.sum() / total), float(spread / total))
+
+
+def caution(num_instances: int, at_few: float) -> float:
+    """Standard errors that a change must win by: c·√(64/n), decreasing in n.
+
+    With a N(−h, τ²) prior of a change's true gain and an estimate of variance σ²/n, the
+    posterior mean is positive where the estimate exceeds hσ/(τ²√n) standard errors.
+    Ours.
+
+    Args:
+      num_instances: n ≥ 1 that the gain is measured on.
+      at_few: c ≥ 0, at n = 64.
+
+    Returns:
+      Standard errors.
+    """
+    return at_few * float(np.sqrt(FEW_INSTANCES / num_instances))
 
 
 def select(candidates: tuple[Candidate, ...], caution: float) -> int:

@@ -98,14 +98,13 @@ def _batch_loss(network, portfolio, weight, batch):
 
     def loss(params, key):
         row_key, pick_key = jax.random.split(key)
-        position, _ = risk.left_out(row_key, portfolio.valid, 1)
-        rest, label = types.leave_one_out(portfolio, position[0])
-        part = (rest, label, weight)
+        part, w = portfolio, weight
         if batch < n:
             share = used / jnp.maximum(used.sum(), 1)
             chosen = jax.random.choice(pick_key, n, (batch,), replace=False, p=share)
-            part = jax.tree.map(lambda leaf: leaf[chosen], part)
-        rest, label, w = part
+            part, w = jax.tree.map(lambda leaf: leaf[chosen], (portfolio, weight))
+        position, _ = risk.left_out(row_key, part.valid, 1)
+        rest, label = types.leave_one_out(part, position[0])
         x = network.apply(params, rest).base
         return (w * newsvendor.cost(x, label, rest.quantile)).sum() / (w * label).sum()
 

@@ -1,8 +1,10 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from ptft_jax import compilation
@@ -54,3 +56,25 @@ def test_a_second_process_finds_the_first_ones_programs(tmp_path):
     assert outputs[0] == outputs[1] == (f"{jnp.float32(14.0)}\n", "")
     assert first
     assert kept == first
+
+
+def test_threads_compile_a_program_once_between_them():
+    traces = []
+
+    def double(x):
+        traces.append(x.shape)
+        return 2 * x
+
+    call = compilation.once(double)
+    inputs = [jnp.full(3, i, jnp.float32) for i in range(8)] + [jnp.ones(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(call, inputs))
+    assert sorted(traces) == [(3,), (4,)]
+    for x, y in zip(inputs, found, strict=True):
+        np.testing.assert_array_equal(y, 2 * x)
+
+
+def test_weak_and_strong_types_do_not_share_a_program():
+    call = compilation.once(lambda x, y: x * y)
+    assert call(jnp.ones(2, jnp.bfloat16), 2.0).dtype == jnp.bfloat16
+    assert call(jnp.ones(2, jnp.bfloat16), jnp.float32(2.0)).dtype == jnp.float32

@@ -42,7 +42,8 @@ def test_fine_tuning_wins_where_there_is_much_to_learn(params):
 
 def test_the_chosen_candidate_has_the_best_cautious_gain(params):
     found = fit(params, types.portfolio(demands(40, 5), 0.5), jax.random.key(1))
-    score = lambda c: c.gain - CONFIG.caution * c.gain_se
+    caution = gate.caution(40, CONFIG.caution)
+    score = lambda c: c.gain - caution * c.gain_se
     assert score(found.chosen) == max(map(score, found.candidates))
     assert score(found.chosen) >= 0
     assert {c.name for c in found.candidates} == {"none", *finetune.CLASSES}
@@ -55,6 +56,22 @@ def test_nothing_changes_without_anything_to_learn_from(params, shape):
     assert found.chosen.name == "none"
     before = decide(NETWORK, risk.single(NETWORK, params), data)
     chex.assert_trees_all_equal(decide(NETWORK, found.policy, data), before)
+
+
+@pytest.mark.parametrize("noise", [0.1, 1.0, 7.0])
+def test_the_gate_adopts_where_the_posterior_mean_of_the_gain_is_above_0(noise):
+    harm, spread = 0.5, 2.0  # the prior N(−h, τ²) of the gain
+    at_few = harm * noise / (spread**2 * np.sqrt(gate.FEW_INSTANCES))
+    for n in (1, 64, 1000):
+        se = noise / np.sqrt(n)
+        gains = np.linspace(-3.0, 3.0, 41)
+        posterior_mean = (gains / se**2 - harm / spread**2) / (
+            1.0 / se**2 + 1.0 / spread**2
+        )
+        for gain, mean in zip(gains, posterior_mean, strict=True):
+            candidates = (gate.UNCHANGED, gate.Candidate("head", 1.0, gain, se))
+            chosen = gate.select(candidates, gate.caution(n, at_few))
+            assert chosen == (mean > 0)
 
 
 def test_same_key_same_policy(params):
