@@ -100,23 +100,51 @@ def excesses(risks: list[Row]) -> dict[Panel, Series]:
     }
 
 
-def bound_values(bounds: list[Row], field: str = "value") -> dict[Panel, Series]:
-    """Mean total of each bound by n.
+def bound_values(
+    bounds: list[Row], field: str = "value", tier: str = "certified"
+) -> dict[Panel, Series]:
+    """Mean total of each bound of one tier by n.
 
     Args:
       bounds: rows of `bounds.csv`, in its order.
       field: `value` or `risk`.
+      tier: certified, law or rate; tiers are never mixed.
 
     Returns:
       Series of each panel, in the unit of the table.
     """
     found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for i, row in enumerate(bounds, start=1):
-        if row["term"] == "total":
+        if row["term"] == "total" and row["tier"] == tier:
             pair = (row[field], f"bounds:{i}")
             found[panel_of(row)][row["bound"]][row["n"]].append(pair)
     return {
         panel: {name: _means(by_n) for name, by_n in names.items()}
+        for panel, names in sorted(found.items())
+    }
+
+
+def term_values(bounds: list[Row]) -> dict[Panel, dict[str, Series]]:
+    """Mean of every term that is not the total, by bound, term and n.
+
+    Args:
+      bounds: rows of `bounds.csv`, in its order.
+
+    Returns:
+      For each panel and bound the series of its terms.
+    """
+    found: dict = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    )
+    for i, row in enumerate(bounds, start=1):
+        if row["term"] != "total":
+            pair = (row["value"], f"bounds:{i}")
+            found[panel_of(row)][row["bound"]][row["term"]][row["n"]].append(pair)
+    return {
+        panel: {
+            bound: {term: _means(by_n) for term, by_n in terms.items()}
+            for bound, terms in names.items()
+        }
         for panel, names in sorted(found.items())
     }
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import certify, left_out, shapes
+from ptft_jax import certify, head_population, left_out, shapes, theory_rows
 from ptft_jax.certify import Certified
 from ptft_jax.crossfit import Half
 from ptft_jax.lab import Lab, Report, decisions
@@ -50,7 +50,24 @@ class Truth(NamedTuple):
     share_cut: dict[str, Float64[np.ndarray, "2"]]
 
 
-def true_risks(lab: Lab, cell: Cell, certified: Certified) -> Truth:
+Fresh = list[tuple[Draw, Portfolio]]
+
+
+def redraw(lab: Lab, cell: Cell) -> Fresh:
+    """The population with its observations drawn anew, and the same padded.
+
+    Args:
+      lab: what the cells have in common.
+      cell: the cell.
+
+    Returns:
+      One pair a redraw.
+    """
+    fresh = [lab.source.fresh(cell, repeat) for repeat in range(lab.effort.redraws)]
+    return [(draw, shapes.pad(draw.portfolio)) for draw in fresh]
+
+
+def true_risks(lab: Lab, cell: Cell, certified: Certified, redrawn: Fresh) -> Truth:
     """Mean cost of the certified policies over the population, nothing cut.
 
     Each instance of the population is drawn anew with m observations; each of its
@@ -60,15 +77,14 @@ def true_risks(lab: Lab, cell: Cell, certified: Certified) -> Truth:
       lab: what the cells have in common.
       cell: the cell.
       certified: its policies.
+      redrawn: of `redraw`.
 
     Returns:
       The risks, and the shares of instances whose left-out cost exceeds the scale.
     """
     found: list[tuple[dict, dict]] = []
-    for repeat in range(lab.effort.redraws):
-        fresh = lab.source.fresh(cell, repeat)
+    for repeat, (fresh, padded) in enumerate(redrawn):
         key = cell_key(cell.seed, f"left out {repeat}", cell.n)
-        padded = shapes.pad(fresh.portfolio)
         for half in certified.halves:
             costs, own = _population(lab.network, half, padded, fresh, key)
             found.append((costs, _shares(half, own)))
@@ -160,11 +176,25 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
         lab.network, lab.params, drawn.portfolio, lab.fit, key, lab.delta, report
     )
     report("true risks")
-    truth = true_risks(lab, cell, certified)
+    redrawn = redraw(lab, cell)
+    truth = true_risks(lab, cell, certified, redrawn)
+    report("bounds")
+    rows = bounds(lab, truth, certified) + theory_rows.floors(
+        lab, certified, truth.risk
+    )
+
+    def population(repeat, fold):
+        context = certified.halves[fold].context
+        return head_population.gather(lab, cell, context, *redrawn[repeat], repeat)
+
+    rows += theory_rows.head_statements(
+        lab, cell, certified, drawn.portfolio, population
+    )
+    rows += theory_rows.saa_law(lab, cell, found)
     return {
         "cell": asdict(cell),
         "risks": found,
-        "bounds": bounds(lab, truth, certified),
+        "bounds": rows,
         "chosen": chosen,
         "scales": [half.scale for half in certified.halves],
         "wall_s": round(time.perf_counter() - start, 3),
