@@ -5,18 +5,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Array, Float64, Key
 
 from ptft_jax import head_rows
 from ptft_jax.head_rows import HeadRows
 from ptft_jax.lab import Lab
 from ptft_jax.sources import Cell, Draw
-from ptft_jax.streams import cell_key
 from ptft_jax.types import Portfolio
 from theory import capacity
 
-EXACT_ROWS = 4  # left-out rows of an instance whose expected cost is computed
-GIBBS_DRAWS = 32
+EXACT_ROWS = 2  # left-out rows of an instance whose expected cost is computed
+GIBBS_DRAWS = 16
 STANDARD_ERRORS = 4.0  # added to what is measured and stands in a bound
 
 
@@ -33,6 +32,10 @@ class Population(NamedTuple):
     rows: HeadRows
     cost: Callable
     bayes: Float64[np.ndarray, "N"] | None
+
+    def pretrained(self) -> Float64[np.ndarray, "r N"]:
+        """Decisions of the network as it was pretrained, settled."""
+        return head_rows.settle(self.rows.base[..., None], self.rows.unit)[..., 0]
 
     def expected(
         self, u: Float64[np.ndarray, "d"], is_settled: bool
@@ -102,7 +105,7 @@ def gather(
     context: Portfolio,
     fresh: Draw,
     padded: Portfolio,
-    repeat: int,
+    key: Key[Array, ""],
 ) -> Population:
     """The population in the context of a fold.
 
@@ -112,12 +115,11 @@ def gather(
       context: instances of the fold, padded.
       fresh: the redraw.
       padded: its portfolio, padded.
-      repeat: which redraw.
+      key: typed PRNG key; it chooses what is left out.
 
     Returns:
       The population.
     """
-    key = cell_key(cell.seed, f"left out {repeat}", cell.n)
     size = fresh.portfolio.valid.shape[0]
     rows = head_rows.gather(lab.network, lab.params, padded, context, key, size)
     decisions = []

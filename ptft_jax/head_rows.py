@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float64, Key
+from jaxtyping import Array, Float32, Float64, Key
 
 from ptft_jax import head, left_out, risk, shapes, types
 from ptft_jax.model import Decision, Network
@@ -27,7 +27,7 @@ class HeadRows(NamedTuple):
     Attributes:
       base: x⁰ [r, n].
       scale: s ≥ 0 [r, n].
-      hidden: h [r, n, d].
+      hidden: h [r, n, d], in the precision that the policy decides with.
       unit: of counts, [r, n]; 0 where demand is continuous.
       label: the observations left out, [r, n].
       weight: of an instance's rows, [r, n]; they add up to 1 over r.
@@ -36,7 +36,7 @@ class HeadRows(NamedTuple):
 
     base: Float64[np.ndarray, "r n"]
     scale: Float64[np.ndarray, "r n"]
-    hidden: Float64[np.ndarray, "r n d"]
+    hidden: Float32[np.ndarray, "r n d"]
     unit: Float64[np.ndarray, "r n"]
     label: Float64[np.ndarray, "r n"]
     weight: Float64[np.ndarray, "r n"]
@@ -54,7 +54,9 @@ class HeadRows(NamedTuple):
         Returns:
           Decisions, [r, n, k].
         """
-        pushed = self.hidden[rows] @ heads.T
+        hidden = self.hidden[rows]
+        flat = hidden.reshape(-1, hidden.shape[-1]) @ heads.T.astype(np.float32)
+        pushed = flat.reshape(*hidden.shape[:2], len(heads))
         return self.base[rows, :, None] + self.scale[rows, :, None] * pushed
 
 
@@ -78,7 +80,7 @@ def gather(
       size: n; all instances where None.
 
     Returns:
-      The rows, in float64.
+      The rows.
     """
     count = min(portfolio.valid.shape[1], left_out.MAX_ROWS)
     position, counts = risk.left_out(key, portfolio.valid, count)
@@ -87,9 +89,12 @@ def gather(
     weight /= np.maximum(weight.sum(0), 1.0)
     demand = np.asarray(portfolio.observations, np.float64)
     label = np.take_along_axis(demand, np.asarray(position).T, axis=1).T
-    leaves = (found.base, found.scale, found.hidden, found.unit, label, weight)
-    kept = [np.asarray(leaf, np.float64)[:, :size] for leaf in leaves]
-    return HeadRows(*kept, np.asarray(portfolio.quantile, np.float64)[:size])
+    exact = lambda leaf: np.asarray(leaf, np.float64)[:, :size]
+    base, scale, unit = (exact(x) for x in (found.base, found.scale, found.unit))
+    hidden = np.asarray(found.hidden, np.float32)[:, :size]
+    rest = unit, exact(label), exact(weight)
+    quantile = np.asarray(portfolio.quantile, np.float64)[:size]
+    return HeadRows(base, scale, hidden, *rest, quantile)
 
 
 def settle(
@@ -131,7 +136,7 @@ def costs(
         x = rows.decide(heads[start : start + block])
         short = label - (settle(x, rows.unit) if is_settled else x)
         cost = np.maximum(q * short, (q - 1.0) * short)
-        found.append(np.einsum("rn,rnk->kn", rows.weight, cost))
+        found.append((rows.weight[..., None] * cost).sum(0).T)
     return np.concatenate(found)
 
 

@@ -1,4 +1,4 @@
-r"""PAC-Bayes certificates along the path from the pretrained head to a fine-tuned one.
+"""PAC-Bayes certificates along the path from the pretrained head to a fine-tuned one.
 
 Fold A gives the context and the scale b. Given A, the instances of fold B are i.i.d.,
 and everything here is made from B itself: û_r, the head of least left-out cost in the
@@ -22,8 +22,8 @@ from theory import certificates, pac_bayes
 
 SCALES = (0.002, 0.006, 0.02)
 STEPS = (0.25, 0.5, 0.75, 1.0)
-PILOT_DRAWS = 16
-DRAWS = 2048
+PILOT_DRAWS = 8
+DRAWS = 1024
 DRAWS_SHARE = 0.1  # of a fold's δ, for what the draws do not tell of the posterior
 TERMS = ("empirical", "mc", "complexity", "kl")
 

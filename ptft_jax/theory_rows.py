@@ -4,7 +4,6 @@ Each statement is made on each fold at δ/2 and holds for the mean over instance
 like the certificates of `certify`.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -206,7 +205,7 @@ def head_statements(
     cell: Cell,
     certified: Certified,
     portfolio,
-    population: Callable[[int, int], Population],
+    populations: list[list[Population]],
 ) -> list[dict[str, Any]]:
     """Rows about the fine-tuned head: along the path, and of the two-path bound.
 
@@ -215,7 +214,7 @@ def head_statements(
       cell: the cell.
       certified: the folds.
       portfolio: the cell's.
-      population: from redraw and fold to fresh instances.
+      populations: fresh instances, by redraw and fold.
 
     Returns:
       Rows of `bounds.csv`.
@@ -224,8 +223,7 @@ def head_statements(
     for k, half in enumerate(certified.halves):
         key = cell_key(cell.seed, f"head rows {FOLDS[k]}", cell.n)
         folds.append(_fold(lab, cell, portfolio, half, key, FOLDS[k]))
-        redraws = [population(repeat, k) for repeat in range(lab.effort.redraws)]
-        truths.append(_truth(folds[-1], redraws))
+        truths.append(_truth(folds[-1], [redraw[k] for redraw in populations]))
     weigh = lambda values: certify.weigh(certified.scores, values)
     args = (folds, truths, weigh, lab.delta)
     return [*_path_rows(*args), *_two_path_rows(*args)]

@@ -9,7 +9,8 @@ its left-out rows, cut at b_A, so that every B_j is b_A. What has to be watched:
   suprema, so Rad_j ≤ Σ_rows (L r_j/n₁) √(Σ_i w_i² s_i² ‖h_i‖²), L = max(q, 1−q).
 - ε_j. The programme of `head` is about the cost before the cut. On the sample
   R̂_cut(û) ≤ R̂(û) ≤ min R̂ + gap, and R̂ exceeds R̂_cut on the ball by no more than
-  the mean of (c_i(0) + L r_j Σ_rows w s‖h‖ − b)⁺, which is added to the gap.
+  the mean of (c_i(0) + L r_j Σ_rows w s‖h‖ − b)⁺, which is added to the gap. Nor is
+  ε_j above R̂_cut(û_j) itself, costs being ≥ 0.
 - E_pre and A_j may be those of the cost before the cut less any one reference risk:
   both only become larger.
 """
@@ -119,7 +120,7 @@ def fit(
     reach = q * (push * length).sum(0)
     at_zero = head_rows.costs(rows, heads[:1], False)[0, is_fit]
     rademacher, optimisation = [], []
-    for ball in balls:
+    for ball, fitted in zip(balls, cost[1:, is_fit].mean(1), strict=True):
         rademacher.append(
             sum(
                 capacity.linear_ball(h, s, ball.radius, q)
@@ -127,7 +128,7 @@ def fit(
             )
         )
         beyond = np.maximum(at_zero + ball.radius * reach - scale, 0.0)
-        optimisation.append(ball.gap + float(beyond.mean()))
+        optimisation.append(min(ball.gap + float(beyond.mean()), float(fitted)))
     n_fit = int(is_fit.sum())
     sizes = n_fit, len(is_fit) - n_fit
     return Fitted(balls, heads[best], rademacher, optimisation, scale, *sizes)

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from ptft_jax import certify, head_population, left_out, shapes, theory_rows
 from ptft_jax.certify import Certified
 from ptft_jax.crossfit import Half
+from ptft_jax.head_population import Population
 from ptft_jax.lab import Lab, Report, decisions
 from ptft_jax.sources import Cell, Draw
 from ptft_jax.streams import cell_key
@@ -50,24 +51,9 @@ class Truth(NamedTuple):
     share_cut: dict[str, Float64[np.ndarray, "2"]]
 
 
-Fresh = list[tuple[Draw, Portfolio]]
-
-
-def redraw(lab: Lab, cell: Cell) -> Fresh:
-    """The population with its observations drawn anew, and the same padded.
-
-    Args:
-      lab: what the cells have in common.
-      cell: the cell.
-
-    Returns:
-      One pair a redraw.
-    """
-    fresh = [lab.source.fresh(cell, repeat) for repeat in range(lab.effort.redraws)]
-    return [(draw, shapes.pad(draw.portfolio)) for draw in fresh]
-
-
-def true_risks(lab: Lab, cell: Cell, certified: Certified, redrawn: Fresh) -> Truth:
+def true_risks(
+    lab: Lab, cell: Cell, certified: Certified
+) -> tuple[Truth, list[list[Population]]]:
     """Mean cost of the certified policies over the population, nothing cut.
 
     Each instance of the population is drawn anew with m observations; each of its
@@ -77,23 +63,30 @@ def true_risks(lab: Lab, cell: Cell, certified: Certified, redrawn: Fresh) -> Tr
       lab: what the cells have in common.
       cell: the cell.
       certified: its policies.
-      redrawn: of `redraw`.
 
     Returns:
-      The risks, and the shares of instances whose left-out cost exceeds the scale.
+      The risks, and the shares of instances whose left-out cost exceeds the scale; then
+      the population in the context of each fold, by redraw.
     """
     found: list[tuple[dict, dict]] = []
-    for repeat, (fresh, padded) in enumerate(redrawn):
+    populations = []
+    for repeat in range(lab.effort.redraws):
+        fresh = lab.source.fresh(cell, repeat)
         key = cell_key(cell.seed, f"left out {repeat}", cell.n)
+        padded = shapes.pad(fresh.portfolio)
+        populations.append([])
         for half in certified.halves:
-            costs, own = _population(lab.network, half, padded, fresh, key)
+            made = head_population.gather(lab, cell, half.context, fresh, padded, key)
+            populations[-1].append(made)
+            costs, own = _judge(lab.network, half, padded, fresh, key, made)
             found.append((costs, _shares(half, own)))
 
     def by_fold(which: int, name: str) -> Float64[np.ndarray, "2"]:
         values = np.array([pair[which][name] for pair in found])
         return values.reshape(-1, 2).mean(0)
 
-    return Truth(*({k: by_fold(i, k) for k in found[0][i]} for i in (0, 1)))
+    truth = Truth(*({k: by_fold(i, k) for k in found[0][i]} for i in (0, 1)))
+    return truth, populations
 
 
 def _shares(half: Half, costs: dict[str, Float64[np.ndarray, "N"]]) -> dict[str, float]:
@@ -109,12 +102,16 @@ def _shares(half: Half, costs: dict[str, Float64[np.ndarray, "N"]]) -> dict[str,
     return {name: float(beyond.mean()) for name, beyond in over.items()}
 
 
-def _population(network, half, padded: Portfolio, fresh: Draw, key):
+def _judge(network, half, padded: Portfolio, fresh: Draw, key, made: Population):
     """Mean expected cost, and each instance's left-out cost, of a fold's policies."""
     size = fresh.portfolio.valid.shape[0]
+    others = {k: v for k, v in half.policies.items() if k != "pretrained"}
     position, counts, decisions = left_out.several(
-        network, half.policies, padded, half.context, key
+        network, others, padded, half.context, key
     )
+    # already decided by the network whose features the population has
+    known = np.pad(made.pretrained(), ((0, 0), (0, padded.valid.shape[0] - size)))
+    decisions = {"pretrained": known, **decisions}
     used = np.asarray(counts)[:, :size]
     mean, own = {}, {}
     for name, x in decisions.items():
@@ -176,19 +173,12 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
         lab.network, lab.params, drawn.portfolio, lab.fit, key, lab.delta, report
     )
     report("true risks")
-    redrawn = redraw(lab, cell)
-    truth = true_risks(lab, cell, certified, redrawn)
+    truth, populations = true_risks(lab, cell, certified)
     report("bounds")
-    rows = bounds(lab, truth, certified) + theory_rows.floors(
-        lab, certified, truth.risk
-    )
-
-    def population(repeat, fold):
-        context = certified.halves[fold].context
-        return head_population.gather(lab, cell, context, *redrawn[repeat], repeat)
-
+    rows = bounds(lab, truth, certified)
+    rows += theory_rows.floors(lab, certified, truth.risk)
     rows += theory_rows.head_statements(
-        lab, cell, certified, drawn.portfolio, population
+        lab, cell, certified, drawn.portfolio, populations
     )
     rows += theory_rows.saa_law(lab, cell, found)
     return {

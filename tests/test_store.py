@@ -65,6 +65,12 @@ def test_what_was_saved_is_found(tmp_path):
             lambda text: text.replace(f'"schema": {store.SCHEMA}', '"schema": 99'),
             "schema 99",
         ),
+        (
+            lambda text: text.replace(
+                f'"schema": {store.SCHEMA}', f'"schema": {store.SCHEMA - 1}'
+            ),
+            f"schema {store.SCHEMA - 1}",
+        ),
         (lambda text: text.replace("0.05", "0.06"), "does not fit"),
     ],
 )
