@@ -124,6 +124,40 @@ def bound_values(
     }
 
 
+def population_units(bounds: list[Row]) -> dict[tuple, float]:
+    """Mean cost of full information in the population that a cell's bounds are about.
+
+    Args:
+      bounds: rows of `bounds.csv`.
+
+    Returns:
+      Cost by panel, n and seed, of the cells that have it.
+    """
+    return {
+        (panel_of(row), row["n"], row["seed"]): row["value"]
+        for row in bounds
+        if row["bound"] == "floor_pretrained" and row["term"] == "full_information"
+    }
+
+
+def over_full_information(bounds: list[Row]) -> list[Row]:
+    """The same rows with `value` and `risk` in units of full information's cost.
+
+    Args:
+      bounds: rows of `bounds.csv`, in its order.
+
+    Returns:
+      As many rows; NaN where the unit is not known.
+    """
+    units = population_units(bounds)
+    out = []
+    for row in bounds:
+        unit = units.get((panel_of(row), row["n"], row["seed"]), math.nan)
+        scaled = {"value": row["value"] / unit, "risk": row["risk"] / unit}
+        out.append({**row, **scaled})
+    return out
+
+
 def term_values(bounds: list[Row]) -> dict[Panel, dict[str, Series]]:
     """Mean of every term that is not the total, by bound, term and n.
 

@@ -1,6 +1,7 @@
 """Bounds against n: beside the risk and the floor, and by their terms.
 
-Everything is in units of the mean cost of full information. Line styles tell the tiers
+Everything is in units of the cost of full information in the population that a bound
+is about, seed by seed. Line styles tell the tiers
 apart as in `plotting`: measured solid, certified dotted, law dash-dotted, rate thin
 and loosely dotted.
 """
@@ -74,7 +75,7 @@ def legend(figure: Figure, axes) -> None:
     figure.legend(
         found.values(),
         found.keys(),
-        loc="outside right upper",
+        loc="outside right center",
         frameon=False,
         fontsize=8,
         handlelength=3.2,
@@ -113,9 +114,19 @@ def name_of(panel: aggregate.Panel) -> str:
     return f"m = {panel[0]}, q = {panel[1]:g}"
 
 
-def _line(axis, series, full, **style) -> None:
+def head(figure: Figure, text: str) -> None:
+    """A title at the left, where no legend stands.
+
+    Args:
+      figure: of `grid`.
+      text: the title.
+    """
+    figure.suptitle(text, fontsize=10, x=0.01, ha="left")
+
+
+def _line(axis, series, **style) -> None:
     n = sorted(series)
-    axis.plot(n, [series[k].value / full[k] for k in n], **style)
+    axis.plot(n, [series[k].value - 1.0 for k in n], **style)
 
 
 def slope_guide(axis, n: list[int], start: float, power: float) -> None:
@@ -135,76 +146,66 @@ def slope_guide(axis, n: list[int], start: float, power: float) -> None:
     axis.annotate(text, (n[-1], y[1]), fontsize=7, color="0.5", ha="right", va="bottom")
 
 
-def draw_bounds(risks: list[Row], bounds: list[Row], title: str) -> Figure:
-    """Certified bounds less the risk's own level, the floor and the risk, against n.
-
-    The ordinate is cost over full information, less 1: the bounds' distance to the
-    risk then shows as a slope.
+def draw_bounds(bounds: list[Row], title: str) -> Figure | None:
+    """Certified bounds, the floor and the risk against n, all over full information.
 
     Args:
-      risks: rows of `risks.csv`.
       bounds: rows of `bounds.csv`.
       title: above the panels.
 
     Returns:
-      The figure, one panel for each m and q.
+      The figure, one panel for each m and q; None where a row has no population.
     """
-    certified = aggregate.bound_values(bounds)
-    truth = aggregate.bound_values(bounds, "risk")
-    laws = aggregate.bound_values(bounds, tier="law")
-    full = aggregate.full_costs(risks)
+    if not aggregate.population_units(bounds):
+        return None
+    scaled = aggregate.over_full_information(bounds)
+    certified = aggregate.bound_values(scaled)
+    truth = aggregate.bound_values(scaled, "risk")
+    laws = aggregate.bound_values(scaled, tier="law")
     columns = min(3, len(certified))
-    lines = -(-len(certified) // columns)
-    figure, axes = grid(lines, columns)
+    figure, axes = grid(-(-len(certified) // columns), columns)
     for axis in axes.flat[len(certified) :]:
         axis.set_visible(False)
     for (panel, found), axis in zip(certified.items(), axes.flat, strict=False):
-        unit = full[panel]
-        less = lambda s, unit=unit: {
-            n: m._replace(value=m.value - unit[n], error=m.error) for n, m in s.items()
-        }
-        top = 0.0
         for name, (label, style) in CERTIFIED.items():
             if name in found:
-                series = less(found[name])
-                _line(
-                    axis, series, unit, label=f"certified: {label}", **DOTTED, **style
-                )
-                top = max(top, series[min(series)].value / unit[min(series)])
-        least = laws.get(panel, {}).get(f"floor_{POLICY}")
-        if least:
-            style = {**LAW, "color": "black", "label": "law: floor of any bound"}
-            _line(axis, less(least), unit, **style)
-        risk = less(truth[panel].get(f"{POLICY}_betting", {}))
+                look = {**DOTTED, **style, "label": f"certified: {label}"}
+                _line(axis, found[name], **look)
+        style = {**LAW, "color": "black", "label": "law: floor of any bound"}
+        _line(axis, laws[panel][f"floor_{POLICY}"], **style)
+        risk = truth[panel][f"{POLICY}_betting"]
         n = sorted(risk)
-        error = [np.nan_to_num(risk[k].error) / unit[k] for k in n]
-        value = [risk[k].value / unit[k] for k in n]
+        value = [risk[k].value - 1.0 for k in n]
+        error = [
+            min(float(np.nan_to_num(risk[k].error)), 0.9 * abs(v))
+            for k, v in zip(n, value, strict=True)
+        ]
         look = {"color": "#D55E00", "marker": "s", "lw": 2.2, "ms": 5, "capsize": 2}
         axis.errorbar(n, value, error, label="measured: fine-tuned, ± s.e.", **look)
+        start = max(found[f"{POLICY}_betting"][n[0]].value - 1.0, value[0])
         for power in (-0.5, -1.0):
-            slope_guide(axis, n, 0.8 * top or 1.0, power)
+            slope_guide(axis, n, start, power)
         dress(axis, n)
         axis.set_title(name_of(panel), fontsize=10)
-    axes[0, 0].set_ylabel("(cost − full information) / full information")
+    axes[0, 0].set_ylabel("cost / full information − 1")
     legend(figure, axes)
-    figure.suptitle(f"{title}: certified bounds and the floor", fontsize=11)
+    head(figure, f"{title}: certified bounds and the floor")
     return figure
 
 
-def draw_terms(risks: list[Row], bounds: list[Row], title: str) -> Figure | None:
+def draw_terms(bounds: list[Row], title: str) -> Figure | None:
     """Terms of the path and two-path bounds, stacked at each n.
 
     Args:
-      risks: rows of `risks.csv`.
       bounds: rows of `bounds.csv`.
       title: above the panels.
 
     Returns:
       The figure, one row for each m and q; None where there is none of the bounds.
     """
-    terms = aggregate.term_values(bounds)
-    full = aggregate.full_costs(risks)
-    truth = aggregate.bound_values(bounds, "risk")
+    scaled = aggregate.over_full_information(bounds)
+    terms = aggregate.term_values(scaled)
+    truth = aggregate.bound_values(scaled, "risk")
     shown = [name for name in STACKED if all(name in terms[p] for p in terms)]
     if not terms or not shown:
         return None
@@ -213,16 +214,16 @@ def draw_terms(risks: list[Row], bounds: list[Row], title: str) -> Figure | None
         for name, axis in zip(shown, row, strict=True):
             sizes = sorted(next(iter(terms[panel][name].values())))
             at, base = np.arange(len(sizes)), np.zeros(len(sizes))
-            unit = np.array([full[panel][n] for n in sizes])
             for color, term in zip(COLORS, STACKED[name], strict=False):
                 means = terms[panel][name][term]
-                value = np.array([means[n].value for n in sizes]) / unit
+                value = np.array([means[n].value for n in sizes])
                 axis.bar(at, value, 0.6, base, color=color)
                 base += value
-            risk = np.array([truth[panel][name][n].value for n in sizes]) / unit
+            risk = [truth[panel][name][n].value for n in sizes]
             axis.plot(at, risk, "k_", ms=22, mew=2)
             for x, total in zip(at, base, strict=True):
                 axis.annotate(f"{total:.2g}", (x, total), ha="center", va="bottom")
+            axis.set_ylim(0.0, 1.1 * base.max())
             axis.set_xticks(at, [str(n) for n in sizes])
             axis.spines[["top", "right"]].set_visible(False)
             axis.set_title(f"{name}, {name_of(panel)}", fontsize=10)
@@ -235,8 +236,5 @@ def draw_terms(risks: list[Row], bounds: list[Row], title: str) -> Figure | None
         axes[0, 0].plot([], [], "s", ms=8, color=color, label=" | ".join(names))
     axes[0, 0].plot([], [], "k_", ms=14, mew=2, label="measured")
     legend(figure, axes[:1, :1])
-    figure.suptitle(
-        f"{title}: terms of certified bounds (legend: path bounds | two-path bound)",
-        fontsize=11,
-    )
+    head(figure, f"{title}: terms of certified bounds (path bounds | two-path bound)")
     return figure

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from ptft_jax import aggregate, bound_figures, path_excess
 from ptft_jax.aggregate import Mean, Row, Series
 from ptft_jax.path_excess import PATHS
-from ptft_jax.plotting import LABELS, STYLES
+from ptft_jax.plotting import LABELS, SHIFT, STYLES
 
 
 def _points(series: dict[int, Mean]):
@@ -41,6 +41,7 @@ def draw(risks: list[Row], bounds: list[Row], title: str) -> Figure:
     for (panel, paths), axis in zip(panels.items(), axes.flat, strict=False):
         for path in PATHS:
             n, value, error = _points(paths[path])
+            n = [SHIFT[path] * each for each in n]  # equal curves side by side
             look = {"capsize": 2, "ms": 5, "ls": "-", **STYLES[path]}
             label = f"measured: {LABELS[path]}"
             axis.errorbar(n, value, error, label=label, **look)
@@ -66,7 +67,7 @@ def draw(risks: list[Row], bounds: list[Row], title: str) -> Figure:
     over = "Bayes" if reference == "bayes" else "full information"
     axes[0, 0].set_ylabel(f"(cost − {over}) / full information")
     bound_figures.legend(figure, axes)
-    figure.suptitle(f"{title}: the two paths, excess over {over}", fontsize=11)
+    bound_figures.head(figure, f"{title}: the two paths, excess over {over}")
     return figure
 
 

@@ -71,8 +71,8 @@ def figures(risks: list[Row], bounds: list[Row], title: str) -> dict[str, Figure
     """
     made = {
         "risk": plotting.draw(risks, bounds, title),
-        "bounds": bound_figures.draw_bounds(risks, bounds, title),
-        "terms": bound_figures.draw_terms(risks, bounds, title),
+        "bounds": bound_figures.draw_bounds(bounds, title),
+        "terms": bound_figures.draw_terms(bounds, title),
         "paths": path_figure.draw(risks, bounds, title),
         "tightness": tightness_figure.draw(bounds, title),
     }

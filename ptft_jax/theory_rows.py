@@ -61,7 +61,7 @@ MEANING = {
     "floor_...": (
         "law: no bound on a mean in [0, b] that is valid for every law can be surely "
         "below this at the true risk. It needs the truth and certifies nothing; a "
-        "single sample may give less."
+        "single sample may give less. full_information + excess is the true risk."
     ),
     "saa_worst_case": (
         "law: largest expected cost of SAA over all bounded laws of demand with this "
@@ -229,7 +229,9 @@ def head_statements(
     return [*_path_rows(*args), *_two_path_rows(*args)]
 
 
-def floors(lab: Lab, certified: Certified, risk: dict[str, Any]) -> list[dict]:
+def floors(
+    lab: Lab, certified: Certified, risk: dict[str, Any], full: float
+) -> list[dict[str, Any]]:
     """What no distribution-free bound can be surely below, at each policy's true risk.
 
     b · floor(min(R/b, 1), n, δ/2) on each fold; law, because it is computed from the
@@ -239,6 +241,7 @@ def floors(lab: Lab, certified: Certified, risk: dict[str, Any]) -> list[dict]:
       lab: with δ.
       certified: the folds.
       risk: true risks by policy, one a fold.
+      full: expected cost of full information in the same population.
 
     Returns:
       Rows of `bounds.csv`.
@@ -252,7 +255,8 @@ def floors(lab: Lab, certified: Certified, risk: dict[str, Any]) -> list[dict]:
             ends.append(half.scale * least)
         true = certify.weigh(certified.scores, list(risk[policy]))
         total = certify.weigh(certified.scores, ends)
-        terms = {"risk": true, "confidence": total - true}
+        terms = {"full_information": full, "excess": true - full}
+        terms["confidence"] = total - true
         out += expand(f"floor_{policy}", "law", true, terms, lab.delta)
     return out
 

@@ -56,8 +56,6 @@ def draw(bounds: list[Row], title: str) -> Figure | None:
             bound_figures.dress(axis, sizes)
             axis.set_title(f"{text}; {bound_figures.name_of(panel)}", fontsize=10)
     bound_figures.legend(figure, axes)
-    figure.suptitle(
-        f"{title}: tightness (below τ = 1 the bound certifies a gain over SAA)",
-        fontsize=11,
-    )
+    text = "tightness (below τ = 1 the bound certifies a gain over SAA)"
+    bound_figures.head(figure, f"{title}: {text}")
     return figure

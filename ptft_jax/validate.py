@@ -45,10 +45,17 @@ def risks(
 
 
 class Truth(NamedTuple):
-    """What statements are about: [fold], costs by method, shares by statement."""
+    """What statements are about: [fold], costs by method, shares by statement.
+
+    Attributes:
+      risk: mean expected cost of the population.
+      share_cut: of the population beyond a scale.
+      full: mean expected cost of full information, the same for both folds.
+    """
 
     risk: dict[str, Float64[np.ndarray, "2"]]
     share_cut: dict[str, Float64[np.ndarray, "2"]]
+    full: float
 
 
 def true_risks(
@@ -69,9 +76,10 @@ def true_risks(
       the population in the context of each fold, by redraw.
     """
     found: list[tuple[dict, dict]] = []
-    populations = []
+    populations, full = [], []
     for repeat in range(lab.effort.redraws):
         fresh = lab.source.fresh(cell, repeat)
+        full.append(float(fresh.cost(fresh.full_information).mean()))
         key = cell_key(cell.seed, f"left out {repeat}", cell.n)
         padded = shapes.pad(fresh.portfolio)
         populations.append([])
@@ -85,8 +93,8 @@ def true_risks(
         values = np.array([pair[which][name] for pair in found])
         return values.reshape(-1, 2).mean(0)
 
-    truth = Truth(*({k: by_fold(i, k) for k in found[0][i]} for i in (0, 1)))
-    return truth, populations
+    both = ({k: by_fold(i, k) for k in found[0][i]} for i in (0, 1))
+    return Truth(*both, float(np.mean(full))), populations
 
 
 def _shares(half: Half, costs: dict[str, Float64[np.ndarray, "N"]]) -> dict[str, float]:
@@ -176,7 +184,7 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
     truth, populations = true_risks(lab, cell, certified)
     report("bounds")
     rows = bounds(lab, truth, certified)
-    rows += theory_rows.floors(lab, certified, truth.risk)
+    rows += theory_rows.floors(lab, certified, truth.risk, truth.full)
     rows += theory_rows.head_statements(
         lab, cell, certified, drawn.portfolio, populations
     )

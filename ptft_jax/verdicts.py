@@ -60,6 +60,8 @@ def _judge(mean: Mean, good_below: bool) -> str:
     ends = aggregate.interval(mean)
     if ends is None:
         return "one seed: no verdict"
+    if ends == (0.0, 0.0):
+        return "no difference in this run"
     low, high = ends if good_below else (-ends[1], -ends[0])
     if high <= 0.0:
         return "supported"

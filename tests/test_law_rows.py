@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from ptft_jax import aggregate, law_rows, result_tables
+from ptft_jax import aggregate, law_rows, path_figure, result_tables, verdicts
 from theory import laws, rates
 
 BASE = {"world": "w", "protocol": "iid", "observations": 10, "quantile": 0.9}
@@ -116,3 +116,38 @@ def test_tables_have_the_laws_behind_each_cell_and_tiers_apart():
     text = result_tables.to_csv(bounds, result_tables.BOUNDS)
     assert text.splitlines()[0] == ",".join(result_tables.BOUNDS)
     assert all(math.isfinite(row["value"]) for row in bounds)
+
+
+def test_figures_tell_the_tiers_apart_by_line_style():
+    records = [record(16, 0, (0.1, 0.3, 0.1)), record(64, 0, (0.4, 0.1, 0.05))]
+    figure = path_figure.draw(*result_tables.rows_of(records), "w")
+    styles: dict = {}
+    for line in figure.axes[0].get_lines():
+        if ":" in str(line.get_label()):
+            tier = line.get_label().split(":")[0]
+            styles.setdefault(tier, set()).add(line.get_linestyle())
+    assert styles["law"] == {"-."}
+    assert not styles["law"] & styles["rate"]
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    # ln(scratch/pretrained) goes from ln 3 at 16 to −ln 4 at 64
+    star = 16.0 * 4.0 ** (math.log(3) / math.log(12))
+    assert texts == [f"n* = {star:.0f}"]
+
+
+def test_verdicts_name_the_rows_they_rest_on():
+    records = [
+        record(n, seed, (0.1 + 0.01 * seed, 0.3 / n, 0.05 + 0.01 * seed))
+        for n in (16, 64)
+        for seed in (0, 1, 2)
+    ]
+    risks, bounds = result_tables.rows_of(records)
+    found = verdicts.harmonic_law(risks, bounds)
+    assert len(found) == 2
+    for verdict in found:
+        named = [bounds[int(row.split(":")[1]) - 1] for row in verdict.rows]
+        assert {row["bound"] for row in named} == {"harmonic"}
+        assert verdict.verdict != "supported"  # .05 is above the harmonic mean
+    third = verdicts.claim_3(bounds)
+    assert [v.statement.split()[0] for v in third] == ["finetuned_betting"]
+    same = aggregate.mean_of([0.0, 0.0, 0.0], [])
+    assert "no difference" in verdicts._judge(same, True)
