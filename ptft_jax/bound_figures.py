@@ -6,6 +6,7 @@ apart as in `plotting`: measured solid, certified dotted, law dash-dotted, rate 
 and loosely dotted.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -82,16 +83,15 @@ def legend(figure: Figure, axes) -> None:
     )
 
 
-def dress(axis, sizes: list[int], is_log: bool = True) -> None:
-    """Logarithmic n with its own values as ticks, and a light grid.
+def dress(axis, sizes: list[int]) -> None:
+    """Logarithmic scales, the values of n as ticks, and a light grid.
 
     Args:
-      axis: of a panel.
+      axis: of a panel; its ordinate stays linear where nothing in it is positive.
       sizes: n.
-      is_log: whether the ordinate is logarithmic too.
     """
     axis.set_xscale("log")
-    if is_log:
+    if math.isfinite(axis.dataLim.minposy):
         axis.set_yscale("log")
     axis.set_xticks(sizes, [str(n) for n in sizes])
     axis.xaxis.set_minor_formatter(NullFormatter())
@@ -143,7 +143,9 @@ def slope_guide(axis, n: list[int], start: float, power: float) -> None:
     y = [start, start * (n[-1] / n[0]) ** power]
     axis.plot([n[0], n[-1]], y, color="0.7", lw=0.8, zorder=1)
     text = {-0.5: "slope −1/2", -1.0: "slope −1"}[power]
-    axis.annotate(text, (n[-1], y[1]), fontsize=7, color="0.5", ha="right", va="bottom")
+    look = {"fontsize": 7, "color": "0.5", "va": "center"}
+    place = {"xytext": (6, 0), "textcoords": "offset points"}
+    axis.annotate(text, (n[-1], y[1]), annotation_clip=False, **place, **look)
 
 
 def draw_bounds(bounds: list[Row], title: str) -> Figure | None:

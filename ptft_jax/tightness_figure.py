@@ -47,12 +47,16 @@ def draw(bounds: list[Row], title: str) -> Figure | None:
                 points = {n: getattr(t, field) for n, t in made.items()}
                 points = {n: y for n, y in points.items() if math.isfinite(y) and y > 0}
                 axis.plot(list(points), list(points.values()), **look)
-        row[2].axhline(1.0, color="black", lw=0.8)
         for axis, text in zip(
             row,
             ("ρ = bound / risk", "gap, units of cost", "τ = gap / (SAA − risk)"),
             strict=True,
         ):
+            if not any(len(line.get_ydata()) for line in axis.get_lines()):
+                axis.set_visible(False)  # without a baseline there is no τ
+                continue
+            if axis is row[2]:
+                axis.axhline(1.0, color="black", lw=0.8)
             bound_figures.dress(axis, sizes)
             axis.set_title(f"{text}; {bound_figures.name_of(panel)}", fontsize=10)
     bound_figures.legend(figure, axes)
