@@ -100,23 +100,85 @@ def excesses(risks: list[Row]) -> dict[Panel, Series]:
     }
 
 
-def bound_values(bounds: list[Row], field: str = "value") -> dict[Panel, Series]:
-    """Mean total of each bound by n.
+def bound_values(
+    bounds: list[Row], field: str = "value", tier: str = "certified"
+) -> dict[Panel, Series]:
+    """Mean total of each bound of one tier by n.
 
     Args:
       bounds: rows of `bounds.csv`, in its order.
       field: `value` or `risk`.
+      tier: certified, law or rate; tiers are never mixed.
 
     Returns:
       Series of each panel, in the unit of the table.
     """
     found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for i, row in enumerate(bounds, start=1):
-        if row["term"] == "total":
+        if row["term"] == "total" and row["tier"] == tier:
             pair = (row[field], f"bounds:{i}")
             found[panel_of(row)][row["bound"]][row["n"]].append(pair)
     return {
         panel: {name: _means(by_n) for name, by_n in names.items()}
+        for panel, names in sorted(found.items())
+    }
+
+
+def population_units(bounds: list[Row]) -> dict[tuple, float]:
+    """Mean cost of full information in the population that a cell's bounds are about.
+
+    Args:
+      bounds: rows of `bounds.csv`.
+
+    Returns:
+      Cost by panel, n and seed, of the cells that have it.
+    """
+    return {
+        (panel_of(row), row["n"], row["seed"]): row["value"]
+        for row in bounds
+        if row["bound"] == "floor_pretrained" and row["term"] == "full_information"
+    }
+
+
+def over_full_information(bounds: list[Row]) -> list[Row]:
+    """The same rows with `value` and `risk` in units of full information's cost.
+
+    Args:
+      bounds: rows of `bounds.csv`, in its order.
+
+    Returns:
+      As many rows; NaN where the unit is not known.
+    """
+    units = population_units(bounds)
+    out = []
+    for row in bounds:
+        unit = units.get((panel_of(row), row["n"], row["seed"]), math.nan)
+        scaled = {"value": row["value"] / unit, "risk": row["risk"] / unit}
+        out.append({**row, **scaled})
+    return out
+
+
+def term_values(bounds: list[Row]) -> dict[Panel, dict[str, Series]]:
+    """Mean of every term that is not the total, by bound, term and n.
+
+    Args:
+      bounds: rows of `bounds.csv`, in its order.
+
+    Returns:
+      For each panel and bound the series of its terms.
+    """
+    found: dict = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    )
+    for i, row in enumerate(bounds, start=1):
+        if row["term"] != "total":
+            pair = (row["value"], f"bounds:{i}")
+            found[panel_of(row)][row["bound"]][row["term"]][row["n"]].append(pair)
+    return {
+        panel: {
+            bound: {term: _means(by_n) for term, by_n in terms.items()}
+            for bound, terms in names.items()
+        }
         for panel, names in sorted(found.items())
     }
 

@@ -6,7 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ptft_jax import provenance, result_tables, store, validate
+from ptft_jax import (
+    law_rows,
+    provenance,
+    result_tables,
+    store,
+    theory_rows,
+    validate,
+)
 from ptft_jax.certify import MEANING
 from ptft_jax.crossfit import LEAST_INSTANCES
 from ptft_jax.lab import Lab
@@ -221,7 +228,7 @@ def _manifest(lab: Lab, todo: list[Cell], settings: dict[str, Any]) -> dict[str,
         "device": provenance.device(),
         "commit": provenance.commit(),
         "seeds": sorted({cell.seed for cell in todo}),
-        "meaning": MEANING,
+        "meaning": {"certificates": MEANING, **theory_rows.MEANING, **law_rows.MEANING},
     }
 
 

@@ -1,6 +1,7 @@
 """Decisions for instances that lack one observation, and their costs on that one."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 
 from ptft_jax import baselines, risk, shapes, types
-from ptft_jax.model import Network
+from ptft_jax.model import Decision, Network
 from ptft_jax.risk import Policy
 from ptft_jax.types import Portfolio
 
@@ -18,7 +19,7 @@ MAX_ROWS = 32
 @functools.partial(jax.jit, static_argnums=0)
 def _one(network, params, head, portfolio):
     decision = network.apply(params, portfolio)
-    return risk.apply_head(decision, head), decision.unit
+    return risk.apply_head(decision, head), decision
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -28,7 +29,7 @@ def _one_left_out(network, params, head, portfolio, context, position):
     def row(j):
         rest, _ = types.leave_one_out(portfolio, j)
         decision = network.apply(params, rest, context=attended)
-        return risk.apply_head(decision, head), decision.unit
+        return risk.apply_head(decision, head), decision
 
     return jax.lax.map(row, position)
 
@@ -38,9 +39,9 @@ def _mean(one, network, policy, *arguments) -> Float[np.ndarray, "*s"]:
     total = 0.0
     for k in range(len(policy.head)):
         params = jax.tree.map(lambda leaf, k=k: leaf[k], policy.params)
-        x, unit = one(network, params, policy.head[k], *arguments)
+        x, decision = one(network, params, policy.head[k], *arguments)
         total = total + x
-    return np.asarray(risk.settle(total / len(policy.head), unit))
+    return np.asarray(risk.settle(total / len(policy.head), decision.unit))
 
 
 def decide(
@@ -81,15 +82,47 @@ def left_out_decisions(
     Returns:
       Decisions ≥ 0, [r, n], that have not seen the observation left out.
     """
-    n, size = portfolio.valid.shape[0], context.valid.shape[0]
     found = []
+    for part, left, count in _parts(portfolio, context, position):
+        x = _mean(_one_left_out, network, policy, part, context, left)
+        found.append(x[:, :count])
+    return np.concatenate(found, axis=1)
+
+
+def _parts(portfolio, context, position):
+    """Parts of the context's size, what each lacks, and how many are not padding."""
+    n, size = portfolio.valid.shape[0], context.valid.shape[0]
     for start in range(0, n, size):
         index = np.arange(start, min(start + size, n))
-        part = shapes.take(portfolio, index, size)
         left = jnp.pad(position[:, index], ((0, 0), (0, size - len(index))))
-        x = _mean(_one_left_out, network, policy, part, context, left)
-        found.append(x[:, : len(index)])
-    return np.concatenate(found, axis=1)
+        yield shapes.take(portfolio, index, size), left, len(index)
+
+
+def left_out_features(
+    network: Network,
+    params: Any,
+    portfolio: Portfolio,
+    context: Portfolio,
+    position: Int[Array, "r n"],
+) -> Decision:
+    """What `left_out_decisions` decides from, by the same program.
+
+    Args:
+      network: the Transformer.
+      params: of one network.
+      portfolio: n instances.
+      context: the portfolio that is attended to, observations complete.
+      position: the observation each instance lacks, in each of r rows.
+
+    Returns:
+      Base decisions, scales and features of the head, leaves [r, n, …].
+    """
+    none, found = jnp.zeros(network.width), []
+    for part, left, count in _parts(portfolio, context, position):
+        decision = _one_left_out(network, params, none, part, context, left)[1]
+        kept = jax.tree.map(lambda leaf, k=count: np.asarray(leaf)[:, :k], decision)
+        found.append(kept)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *found)
 
 
 @jax.jit

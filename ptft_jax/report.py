@@ -1,12 +1,22 @@
-"""The report of a run: its figure, and one HTML file that needs nothing else."""
+"""The report of a run: its figures, and one HTML file that needs nothing else."""
 
 import base64
 import html
-import math
 from typing import Any
 
-from ptft_jax import aggregate, plotting, store, verdicts
-from ptft_jax.aggregate import Mean
+from matplotlib.figure import Figure
+
+from ptft_jax import (
+    bound_figures,
+    law_rows,
+    path_figure,
+    plotting,
+    store,
+    summary_tables,
+    theory_rows,
+    tightness_figure,
+    verdicts,
+)
 from ptft_jax.certify import MEANING
 from ptft_jax.experiment import Result
 from ptft_jax.result_tables import BOUNDS, RISKS, Row
@@ -29,10 +39,18 @@ CLAIMS = (
 READING = (
     "Excess is Σ cost / Σ cost of full information − 1 over the portfolio, under each "
     "instance's true demand law. Solid lines are measured, dashed ones know the law of "
-    "the world, dotted ones are certified bounds divided by the mean cost of full "
-    "information, less 1. Cells of one seed share instances, so errors along n are "
+    "the world, dotted ones are certified bounds, dash-dotted ones laws, thin loosely "
+    "dotted ones rates with a fitted constant, all in units of the mean cost of full "
+    "information. Cells of one seed share instances, so errors along n are "
     "correlated. Error bars are standard errors over seeds."
 )
+FIGURES = {
+    "risk": "excess cost against n",
+    "bounds": "certified bounds, the floor and the risk against n",
+    "terms": "terms of certified bounds at each n",
+    "paths": "excess of the two paths, the harmonic law and fitted rates against n",
+    "tightness": "tightness of certified bounds against n",
+}
 ROLLING = (
     "Under the rolling protocol a policy is judged on the next 10 periods, a bound is "
     "made from the periods before: a change between them, or a shock that instances "
@@ -40,8 +58,29 @@ ROLLING = (
 )
 
 
+def figures(risks: list[Row], bounds: list[Row], title: str) -> dict[str, Figure]:
+    """The figures of a run by name, those it has rows for.
+
+    Args:
+      risks: rows of `risks.csv`.
+      bounds: rows of `bounds.csv`.
+      title: above each.
+
+    Returns:
+      Figures, in the order of `FIGURES`.
+    """
+    made = {
+        "risk": plotting.draw(risks, bounds, title),
+        "bounds": bound_figures.draw_bounds(bounds, title),
+        "terms": bound_figures.draw_terms(bounds, title),
+        "paths": path_figure.draw(risks, bounds, title),
+        "tightness": tightness_figure.draw(bounds, title),
+    }
+    return {name: figure for name, figure in made.items() if figure is not None}
+
+
 def write(result: Result) -> None:
-    """Writes `figures/risk.png`, `figures/risk.pdf` and `report.html`.
+    """Writes the figures, as PNG and PDF, and `report.html`.
 
     Args:
       result: tables of a run; nothing is written where they are empty.
@@ -49,24 +88,33 @@ def write(result: Result) -> None:
     if not result.risks:
         return
     first = result.risks[0]
-    title = f"{first['world']}, {first['protocol']}"
-    figure = plotting.draw(result.risks, result.bounds, title)
-    image = plotting.to_bytes(figure, "png")
-    store.write_text(result.folder / "figures" / "risk.png", image)
-    pdf = plotting.to_bytes(figure, "pdf")
-    store.write_text(result.folder / "figures" / "risk.pdf", pdf)
-    page = _page(result, title, base64.b64encode(image).decode())
-    store.write_text(result.folder / "report.html", page)
+    title, images = f"{first['world']}, {first['protocol']}", {}
+    for name, figure in figures(result.risks, result.bounds, title).items():
+        for form in ("png", "pdf"):
+            content = plotting.to_bytes(figure, form)
+            store.write_text(result.folder / "figures" / f"{name}.{form}", content)
+            if form == "png":
+                images[name] = base64.b64encode(content).decode()
+    store.write_text(result.folder / "report.html", _page(result, title, images))
 
 
-def _page(result: Result, title: str, image: str) -> str:
+def _page(result: Result, title: str, images: dict[str, str]) -> str:
     done = f"{result.finished} of {result.total} cells finished."
     parts = [
         f"<h1>{html.escape(title)}</h1><p>{done} {READING}</p>",
-        f'<img alt="excess cost against n" src="data:image/png;base64,{image}">',
-        "<h2>Errors and certified bounds</h2>",
-        *_summary_tables(result),
+        *(
+            f'<img alt="{FIGURES[name]}" src="data:image/png;base64,{image}">'
+            for name, image in images.items()
+        ),
+        "<h2>Errors, bounds, laws and rates</h2>",
+        *summary_tables.tables(result.risks, result.bounds),
         f"<p><b>What the certificates mean.</b> {MEANING} {_caveat(result)}</p>",
+        "<p><b>What each further row says.</b></p><ul>",
+        *(
+            f"<li><b>{html.escape(name)}</b>: {html.escape(text)}</li>"
+            for name, text in meanings().items()
+        ),
+        "</ul>",
         f"<h2>Claims</h2><p>{CLAIMS}</p>",
         _verdict_table(result),
         "<h2>Rows</h2><p>The numbers above are means of these rows.</p>",
@@ -90,69 +138,13 @@ def _links(rows: tuple[str, ...]) -> str:
     return f"{kind} {' '.join(anchor(row) for row in rows)}"
 
 
-def _cell(mean: Mean | None, text: str) -> str:
-    if mean is None:
-        return "<td></td>"
-    return (
-        f'<td title="{" ".join(mean.rows)}"><a href="#{mean.rows[0]}">{text}</a></td>'
-    )
-
-
-def percent(mean: Mean) -> str:
-    """A mean excess in percent, with its standard error.
-
-    Args:
-      mean: over seeds.
+def meanings() -> dict[str, str]:
+    """What each row of `bounds.csv` beside the certificates of `certify` says.
 
     Returns:
-      Such as "7.3 ± 0.2".
+      Sentences by name of the bound.
     """
-    error = "" if math.isnan(mean.error) else f" ± {100.0 * mean.error:.1f}"
-    return f"{100.0 * mean.value:.1f}{error}"
-
-
-def _summary_tables(result: Result) -> list[str]:
-    out = []
-    certified = aggregate.bound_values(result.bounds)
-    truth = aggregate.bound_values(result.bounds, "risk")
-    for panel, methods in aggregate.excesses(result.risks).items():
-        sizes = sorted({n for series in methods.values() for n in series})
-        head = "".join(f"<th>n = {n}</th>" for n in sizes)
-        caption = f"m = {panel[0]} observations, q = {panel[1]:g}"
-        rows = "".join(
-            f"<tr><td>{name}</td>"
-            + "".join(_cell(by_n.get(n), _percent(by_n.get(n))) for n in sizes)
-            + "</tr>"
-            for name, by_n in methods.items()
-        )
-        out.append(
-            f"<h3>{caption}: excess cost in %</h3>"
-            f"<table><tr><th>method</th>{head}</tr>{rows}</table>"
-        )
-        rows = "".join(
-            f"<tr><td>{name}</td>"
-            + "".join(
-                _cell(by_n.get(n), _against(by_n.get(n), truth[panel][name].get(n)))
-                for n in sizes
-            )
-            + "</tr>"
-            for name, by_n in certified.get(panel, {}).items()
-        )
-        out.append(
-            f"<h3>{caption}: certified bound (true value), in units of cost, or a "
-            f"share</h3><table><tr><th>bound</th>{head}</tr>{rows}</table>"
-        )
-    return out
-
-
-def _percent(mean: Mean | None) -> str:
-    return "" if mean is None else percent(mean)
-
-
-def _against(value: Mean | None, risk: Mean | None) -> str:
-    if value is None or risk is None:
-        return ""
-    return f"{value.value:.5g} ({risk.value:.5g})"
+    return theory_rows.MEANING | law_rows.MEANING
 
 
 def _verdict_table(result: Result) -> str:

@@ -7,7 +7,7 @@ import os
 import pathlib
 from typing import Any
 
-from ptft_jax import store
+from ptft_jax import law_rows, store
 
 RISKS = (
     "world",
@@ -43,6 +43,8 @@ CELL_FIELDS = ("protocol", "n", "observations", "quantile", "seed")
 def rows_of(records: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
     """All rows of both tables, sorted by cell and then as each cell lists them.
 
+    Behind the rows of a cell come those of `law_rows`, which rest on all records.
+
     Args:
       records: of cells.
 
@@ -52,10 +54,15 @@ def rows_of(records: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
     order = lambda r: (r["world"], *(r["cell"][name] for name in CELL_FIELDS))
     risks: list[Row] = []
     bounds: list[Row] = []
-    for record in sorted(records, key=order):
-        common = {"world": record["world"], "cell": record["id"], **record["cell"]}
+    ordered = sorted(records, key=order)
+    commons = [{"world": r["world"], "cell": r["id"], **r["cell"]} for r in ordered]
+    for common, record in zip(commons, ordered, strict=True):
         risks += [{**common, **row} for row in record["risks"]]
-        bounds += [{**common, **row} for row in record["bounds"]]
+    deltas = [row["delta"] for record in ordered for row in record["bounds"][:1]]
+    derived = law_rows.over_seeds(risks, deltas[0]) if deltas else {}
+    for common, record in zip(commons, ordered, strict=True):
+        rows = [*record["bounds"], *derived.get(law_rows.key_of(common), [])]
+        bounds += [{**common, **row} for row in rows]
     return risks, bounds
 
 

@@ -123,6 +123,14 @@ class FileSource:
         stream = "draw" if cell.protocol == "rolling" else f"fresh {repeat}"
         return self._draw(np.arange(len(self.truth.length)), cell, stream)
 
+    def bayes(self, cell: Cell, portfolio: Portfolio) -> None:
+        """Nobody knows the law that the columns of a file are from.
+
+        Args:
+          cell: the cell.
+          portfolio: of any instances.
+        """
+
 
 class WorldSource:
     """Simulated truth: a law drawn with the seed, instances drawn from the law."""
@@ -188,6 +196,21 @@ class WorldSource:
           A sample of the population that the cell's portfolio is from.
         """
         return self._draw(FRESH_INSTANCES, cell, f"fresh {repeat}")[1]
+
+    def bayes(self, cell: Cell, portfolio: Portfolio) -> Vector | None:
+        """Bayes decisions for instances of the cell's law.
+
+        Args:
+          cell: whose seed decides the law.
+          portfolio: of any instances.
+
+        Returns:
+          The decisions, or None where the world does not know them.
+        """
+        if self.world.bayes_decision is None:
+            return None
+        law = jax.jit(self.world.sample_law)(cell_key(cell.seed, "law", 0))
+        return np.asarray(oracle.bayes(self.world, law, portfolio), np.float64)
 
 
 Source = FileSource | WorldSource

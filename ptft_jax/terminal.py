@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ptft_jax import aggregate
+from ptft_jax import aggregate, verdicts
 from ptft_jax.experiment import Result
-from ptft_jax.report import percent
+from ptft_jax.summary_tables import percent
 
 SHOWN = ("pretrained", "finetuned")
 
@@ -16,7 +16,8 @@ def summary(result: Result) -> dict[str, Any]:
       result: tables of a run.
 
     Returns:
-      Mean excess of each method and mean value of each bound, by m, q and n.
+      Mean excess of each method and mean value of each certified bound, by m, q and n,
+      and the verdicts on the claims.
     """
     certified = aggregate.bound_values(result.bounds)
     panels = []
@@ -30,18 +31,32 @@ def summary(result: Result) -> dict[str, Any]:
             for field, series in tables
         }
         panels.append({"observations": panel[0], "quantile": panel[1], **found})
-    held = [row["holds"] for row in result.bounds if row["term"] == "total"]
+    held = _held(result)
+    claims = [
+        {k: v for k, v in verdict._asdict().items() if k not in ("rows", "short")}
+        for verdict in verdicts.all_claims(result.risks, result.bounds)
+    ]
     return {
         "out": str(result.folder),
         "report": str(result.folder / "report.html"),
         "cells": {"finished": result.finished, "total": result.total},
         "bounds_held": {"held": sum(held), "of": len(held)},
+        "claims": claims,
         "results": panels,
     }
 
 
+def _held(result: Result) -> list[bool]:
+    """Whether each certified bound holds."""
+    return [
+        row["holds"]
+        for row in result.bounds
+        if row["term"] == "total" and row["tier"] == "certified"
+    ]
+
+
 def print_table(result: Result) -> None:
-    """Prints excesses and certified bounds, and where the report is.
+    """Prints excesses, certified bounds and verdicts, and where the report is.
 
     Args:
       result: tables of a run.
@@ -71,7 +86,13 @@ def print_table(result: Result) -> None:
             cells = [f"≤ {100.0 * excess[n]:.1f}" if n in excess else "" for n in sizes]
             table.add_row(f"certified {policy}", *cells)
         console.print(table)
-    held = [row["holds"] for row in result.bounds if row["term"] == "total"]
+    table = Table(title="claims C1–C4 (abstract of arXiv 2602.03690, in our words)")
+    for name in ("claim", "compared", "measured", "verdict"):
+        table.add_column(name, overflow="fold")
+    for v in verdicts.brief(verdicts.all_claims(result.risks, result.bounds)):
+        table.add_row(v.claim, v.short, v.measured, v.verdict)
+    console.print(table)
+    held = _held(result)
     console.print(f"{sum(held)} of {len(held)} certified bounds hold.", highlight=False)
     where = result.folder / "report.html"
     console.print(f"report: {where}", highlight=False, soft_wrap=True)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import certify, left_out, shapes
+from ptft_jax import certify, head_population, left_out, shapes, theory_rows
 from ptft_jax.certify import Certified
 from ptft_jax.crossfit import Half
+from ptft_jax.head_population import Population
 from ptft_jax.lab import Lab, Report, decisions
 from ptft_jax.sources import Cell, Draw
 from ptft_jax.streams import cell_key
@@ -44,13 +45,22 @@ def risks(
 
 
 class Truth(NamedTuple):
-    """What statements are about: [fold], costs by method, shares by statement."""
+    """What statements are about: [fold], costs by method, shares by statement.
+
+    Attributes:
+      risk: mean expected cost of the population.
+      share_cut: of the population beyond a scale.
+      full: mean expected cost of full information, the same for both folds.
+    """
 
     risk: dict[str, Float64[np.ndarray, "2"]]
     share_cut: dict[str, Float64[np.ndarray, "2"]]
+    full: float
 
 
-def true_risks(lab: Lab, cell: Cell, certified: Certified) -> Truth:
+def true_risks(
+    lab: Lab, cell: Cell, certified: Certified
+) -> tuple[Truth, list[list[Population]]]:
     """Mean cost of the certified policies over the population, nothing cut.
 
     Each instance of the population is drawn anew with m observations; each of its
@@ -62,22 +72,29 @@ def true_risks(lab: Lab, cell: Cell, certified: Certified) -> Truth:
       certified: its policies.
 
     Returns:
-      The risks, and the shares of instances whose left-out cost exceeds the scale.
+      The risks, and the shares of instances whose left-out cost exceeds the scale; then
+      the population in the context of each fold, by redraw.
     """
     found: list[tuple[dict, dict]] = []
+    populations, full = [], []
     for repeat in range(lab.effort.redraws):
         fresh = lab.source.fresh(cell, repeat)
+        full.append(float(fresh.cost(fresh.full_information).mean()))
         key = cell_key(cell.seed, f"left out {repeat}", cell.n)
         padded = shapes.pad(fresh.portfolio)
+        populations.append([])
         for half in certified.halves:
-            costs, own = _population(lab.network, half, padded, fresh, key)
+            made = head_population.gather(lab, cell, half.context, fresh, padded, key)
+            populations[-1].append(made)
+            costs, own = _judge(lab.network, half, padded, fresh, key, made)
             found.append((costs, _shares(half, own)))
 
     def by_fold(which: int, name: str) -> Float64[np.ndarray, "2"]:
         values = np.array([pair[which][name] for pair in found])
         return values.reshape(-1, 2).mean(0)
 
-    return Truth(*({k: by_fold(i, k) for k in found[0][i]} for i in (0, 1)))
+    both = ({k: by_fold(i, k) for k in found[0][i]} for i in (0, 1))
+    return Truth(*both, float(np.mean(full))), populations
 
 
 def _shares(half: Half, costs: dict[str, Float64[np.ndarray, "N"]]) -> dict[str, float]:
@@ -93,12 +110,16 @@ def _shares(half: Half, costs: dict[str, Float64[np.ndarray, "N"]]) -> dict[str,
     return {name: float(beyond.mean()) for name, beyond in over.items()}
 
 
-def _population(network, half, padded: Portfolio, fresh: Draw, key):
+def _judge(network, half, padded: Portfolio, fresh: Draw, key, made: Population):
     """Mean expected cost, and each instance's left-out cost, of a fold's policies."""
     size = fresh.portfolio.valid.shape[0]
+    others = {k: v for k, v in half.policies.items() if k != "pretrained"}
     position, counts, decisions = left_out.several(
-        network, half.policies, padded, half.context, key
+        network, others, padded, half.context, key
     )
+    # already decided by the network whose features the population has
+    known = np.pad(made.pretrained(), ((0, 0), (0, padded.valid.shape[0] - size)))
+    decisions = {"pretrained": known, **decisions}
     used = np.asarray(counts)[:, :size]
     mean, own = {}, {}
     for name, x in decisions.items():
@@ -160,11 +181,18 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
         lab.network, lab.params, drawn.portfolio, lab.fit, key, lab.delta, report
     )
     report("true risks")
-    truth = true_risks(lab, cell, certified)
+    truth, populations = true_risks(lab, cell, certified)
+    report("bounds")
+    rows = bounds(lab, truth, certified)
+    rows += theory_rows.floors(lab, certified, truth.risk, truth.full)
+    rows += theory_rows.head_statements(
+        lab, cell, certified, drawn.portfolio, populations
+    )
+    rows += theory_rows.saa_law(lab, cell, found)
     return {
         "cell": asdict(cell),
         "risks": found,
-        "bounds": bounds(lab, truth, certified),
+        "bounds": rows,
         "chosen": chosen,
         "scales": [half.scale for half in certified.halves],
         "wall_s": round(time.perf_counter() - start, 3),

@@ -61,7 +61,16 @@ def test_what_was_saved_is_found(tmp_path):
         (lambda text: text[: len(text) // 2], "damaged"),
         (lambda text: "[]", "no record"),
         (lambda text: json.dumps({"risks": []}), "no record"),
-        (lambda text: text.replace('"schema": 2', '"schema": 99'), "schema 99"),
+        (
+            lambda text: text.replace(f'"schema": {store.SCHEMA}', '"schema": 99'),
+            "schema 99",
+        ),
+        (
+            lambda text: text.replace(
+                f'"schema": {store.SCHEMA}', f'"schema": {store.SCHEMA - 1}'
+            ),
+            f"schema {store.SCHEMA - 1}",
+        ),
         (lambda text: text.replace("0.05", "0.06"), "does not fit"),
     ],
 )

@@ -67,7 +67,13 @@ def test_bounds_are_sums_of_their_terms_and_hold_where_they_do(record):
         for name in ("hoeffding", "empirical_bernstein", "kl_chernoff", "betting"):
             assert f"{policy}_{name}" in found
     assert {"finetuned_gain_over_pretrained", "finetuned_gain_over_saa"} <= set(found)
+    assert {"path_kl", "path_coin_betting", "path_drawn"} <= set(found)
+    assert {"two_path_ball_0.1", "floor_finetuned", "saa_worst_case"} <= set(found)
+    assert "two_path" not in found  # nobody knows the Bayes policy of a file
     for name, terms in found.items():
+        if name.endswith("_setting"):
+            assert "total" not in terms
+            continue
         total = terms["total"]
         parts = sum(row["value"] for key, row in terms.items() if key != "total")
         assert total["value"] == pytest.approx(parts)
@@ -75,6 +81,17 @@ def test_bounds_are_sums_of_their_terms_and_hold_where_they_do(record):
         is_gain = "_gain_" in name and not name.endswith("_share_cut")
         assert total["holds"] == ((not above) if is_gain else above)
         assert set(total) >= set(result_tables.BOUNDS) - {"world", *record["cell"]}
+
+
+def test_a_floor_is_a_law_and_not_above_what_is_certified(record):
+    rows = {r["bound"]: r for r in record["bounds"] if r["term"] == "total"}
+    for policy in ("pretrained", "finetuned"):
+        floor = rows[f"floor_{policy}"]
+        assert floor["tier"] == "law"
+        assert floor["risk"] <= floor["value"]
+    certified = {name for name, row in rows.items() if row["tier"] == "certified"}
+    assert not any(name.startswith(("floor", "saa_")) for name in certified)
+    assert rows["saa_worst_case"]["risk"] == by_method(record)["saa"]["cost"]
 
 
 def test_the_same_cell_gives_the_same_record(continuous, record):
@@ -142,3 +159,17 @@ def test_the_population_has_every_column(continuous):
     truth = empirical.from_columns(tiny.demand(30, 24))
     x = np.ones(24)
     np.testing.assert_allclose(fresh.cost(x), empirical.expected_cost(truth, x, Q))
+
+
+def test_the_two_paths_are_bounded_where_bayes_is_known(monkeypatch):
+    monkeypatch.setattr(sources, "FRESH_INSTANCES", 256)
+    room = open_lab(sources.WorldSource("lognormal"))
+    made = validate.run_cell(room, sources.Cell("iid", 16, M, Q, 0))
+    rows = {r["term"]: r for r in made["bounds"] if r["bound"] == "two_path"}
+    assert rows["total"]["tier"] == "certified"
+    assert rows["total"]["holds"]
+    parts = sum(row["value"] for term, row in rows.items() if term != "total")
+    assert rows["total"]["value"] == pytest.approx(parts)
+    assert rows["pretrain_excess"]["value"] > 0.0
+    held = [r["holds"] for r in made["bounds"] if r["bound"].startswith("path_")]
+    assert all(held)

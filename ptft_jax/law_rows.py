@@ -1,0 +1,142 @@
+"""Laws and rates beside a run's errors: what its means over seeds predict.
+
+A law is about expected errors, so it is made from means over the finished seeds of a
+run, not in any one cell: these rows are derived from `risks.csv` when the tables are
+written, and repeat in every seed the value that all seeds share. The excess is over the
+Bayes policy, which the laws and rates are about. Where nobody knows it there are none:
+the excess over full information contains a part that no path can remove.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from theory import laws, rates
+
+REFERENCE = "bayes"
+PATHS = ("pretrained", "scratch", "finetuned")
+RATES: dict[str, Callable[[int], float]] = {
+    "rate_data_pooling": rates.data_pooling,
+    "rate_universal_priors": lambda n: rates.universal_priors(n, n),
+}
+LEAST_N = 3  # below it ln ln n is not positive
+
+MEANING = {
+    "harmonic": (
+        "law: 1/(1/E_pre + 1/E_ft) of the mean excesses over Bayes, over seeds, of "
+        "the pretrained network and of the same network from scratch; beside it the "
+        "fine-tuned excess. Exact for quadratic excess and independent paths only."
+    ),
+    "rate_...": (
+        "rate: 1/sqrt(n) (Gupta & Kallus 2022) and ln^3 n/(n (ln ln n)^2) (Cannella "
+        "et al. 2026) times the constant that fits the fine-tuned excess over Bayes of "
+        "this run best. The constant is fitted to the errors it stands beside; it "
+        "bounds nothing."
+    ),
+    "James-Stein": (
+        "the regret of estimated shrinkage, 3 v^2/((tau^2+v) n), is about normal means "
+        "under squared cost; no problem of this command has that form, so no row."
+    ),
+}
+Row = dict[str, Any]
+Group = tuple  # world, protocol, observations, quantile
+
+
+def key_of(row: Row) -> tuple:
+    """The cell that a row belongs to.
+
+    Args:
+      row: of `risks.csv`.
+
+    Returns:
+      World, protocol, m, quantile, n and seed.
+    """
+    return (*_group(row), row["n"], row["seed"])
+
+
+def _group(row: Row) -> Group:
+    fields = ("world", "protocol", "observations", "quantile")
+    return tuple(row[name] for name in fields)
+
+
+def excess_over_bayes(risks: list[Row]) -> dict[Group, dict[int, dict[int, dict]]]:
+    """Excess of each path over Bayes: group → n → seed → method → cost difference.
+
+    Args:
+      risks: rows of `risks.csv`.
+
+    Returns:
+      Cells that have Bayes and all three paths only.
+    """
+    cells: dict = defaultdict(dict)
+    for row in risks:
+        cells[key_of(row)][row["method"]] = row["cost"]
+    found: dict = defaultdict(lambda: defaultdict(dict))
+    for (*group, n, seed), cost in cells.items():
+        if {REFERENCE, *PATHS} <= set(cost):
+            over = {name: cost[name] - cost[REFERENCE] for name in PATHS}
+            found[tuple(group)][n][seed] = over
+    return found
+
+
+def _mean(cells: dict[int, dict], method: str) -> float:
+    return float(np.mean([cells[seed][method] for seed in sorted(cells)]))
+
+
+def _rows(bound, tier, values, risk, delta) -> list[Row]:
+    total = values.pop("total")
+    common = {"tier": tier, "risk": risk, "delta": delta}
+    common["holds"] = bool(total >= risk)
+    out = [{**common, "bound": bound, "term": "total", "value": total}]
+    for term, value in values.items():
+        name = f"{bound}_setting"
+        out.append({**common, "bound": name, "term": term, "value": value})
+    return out
+
+
+def _predictions(by_n: dict[int, dict[int, dict]]) -> dict[int, list[tuple]]:
+    """Per n: the bound's name, tier and values."""
+    found: dict[int, list[tuple]] = defaultdict(list)
+    for n, cells in by_n.items():
+        paths = {name: _mean(cells, name) for name in ("pretrained", "scratch")}
+        if min(paths.values()) > 0.0:
+            total = laws.harmonic(*paths.values())
+            found[n].append(("harmonic", "law", {"total": total, **paths}))
+    error = {n: _mean(c, "finetuned") for n, c in sorted(by_n.items()) if n >= LEAST_N}
+    error = {n: e for n, e in error.items() if e > 0.0}
+    if len(error) < 2:
+        return found
+    for name, rate in RATES.items():
+        fit = rates.fit_constant(list(error), list(error.values()), rate)
+        for n in (n for n in by_n if n >= LEAST_N):
+            values = {"total": fit.constant * rate(n), **fit._asdict()}
+            found[n].append((name, "rate", values))
+    return found
+
+
+def over_seeds(risks: list[Row], delta: float) -> dict[tuple, list[Row]]:
+    """Rows of `bounds.csv` that rest on all finished seeds, by cell.
+
+    Args:
+      risks: rows of `risks.csv`, of all finished cells.
+      delta: of the run; laws and rates have none of their own.
+
+    Returns:
+      `harmonic` (law) where both mean excesses are above 0, and each of `RATES` (rate)
+      where there are two n to fit it to. The constants stand in rows `…_setting`.
+    """
+    out = {}
+    for group, by_n in excess_over_bayes(risks).items():
+        predictions = _predictions(by_n)
+        for n, cells in by_n.items():
+            for seed, excess in cells.items():
+                out[(*group, n, seed)] = [
+                    row
+                    for name, tier, values in predictions[n]
+                    for row in _rows(
+                        name, tier, dict(values), excess["finetuned"], delta
+                    )
+                ]
+    return out
