@@ -18,6 +18,9 @@ STEPS = 32
 # Every rounding error of the root is below 16 ulp of the larger end (see `_distance`).
 OUTWARD = 2.0**-48
 
+# A step below this, relative, is rounding; to stop earlier would stay above the root.
+SETTLED = 2.0**-51
+
 # Stands for zero where a division needs a positive number: its term of kl is < 1e-297.
 TINY = 1e-300
 
@@ -134,7 +137,9 @@ def _distance(
     for _ in range(STEPS):
         excess = -(a * np.log1p(d / a) + b * np.log1p(-d / b)) - c
         step = excess * ((a + d) / np.maximum(d, TINY)) * (b - d)
-        d = np.clip(d - step, 0.0, start)
+        before, d = d, np.clip(d - step, 0.0, start)
+        if (before - d <= SETTLED * (a + d)).all():
+            break
     return d, d < edge
 
 
