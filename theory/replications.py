@@ -43,12 +43,7 @@ class Drawn(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Losses of all weights j in some replications r.
-
-    Attributes:
-      train: (r, n, j) on the instances that are fine-tuned on.
-      fresh: (r, n, l, j) on the l held-out observations of fresh instances.
-    """
+    """Losses of all weights j, to fine-tune on, and of l held-out observations."""
 
     train: Float[np.ndarray, "r n j"]
     fresh: Float[np.ndarray, "r n l j"]
@@ -127,15 +122,15 @@ def risks(world: str) -> Float[np.ndarray, "j"]:
 
 
 def blocks(world: str, replications: int, seed: int = 0) -> Iterator[Block]:
-    """Losses of every weight in many replications, some hundreds at a time.
+    """Losses of every weight in many replications, `BLOCK` of them at a time.
 
     Args:
       world: one of `WORLDS`.
-      replications: how many.
-      seed: the first replications of a longer run are not those of a shorter one.
+      replications: how many in all.
+      seed: of the draws.
 
     Yields:
-      Blocks of r replications, r of all of them the number asked for.
+      Blocks.
 
     Raises:
       ValueError: the world is not known, or no replication is asked for.
