@@ -147,9 +147,9 @@ def kl_inverses(count: int) -> str:
     q = np.where(rng.random(count) < 0.5, rng.random(count), 10 ** rng.uniform(-9, 0))
     c = 10.0 ** rng.uniform(-12, 0.7, count)
     low, high = math.inf, -math.inf
-    for a, b, upper, lower in zip(
-        q, c, kl.inverse_upper(q, c), kl.inverse_lower(q, c), strict=True
-    ):
+    for a, b in zip(q.tolist(), c.tolist(), strict=True):
+        # One by one: an array stops only when all of its entries have settled.
+        upper, lower = kl.inverse_upper(a, b), kl.inverse_lower(a, b)
         for mean, end in ((a, upper), (1 - digits.mpf(a), 1 - digits.mpf(lower))):
             over = float(digits.mpf(end) - _root(digits, mean, b, end))
             low, high = min(low, over), max(high, over)

@@ -18,8 +18,10 @@ STEPS = 32
 # Every rounding error of the root is below 16 ulp of the larger end (see `_distance`).
 OUTWARD = 2.0**-48
 
-# A step below this, relative, is rounding; to stop earlier would stay above the root.
+# Steps below these, relative to the distances behind and ahead, are rounding. Near the
+# end ahead a step is short far from the root, so the second is needed.
 SETTLED = 2.0**-51
+SETTLED_AHEAD = 2.0**-44
 
 # Stands for zero where a division needs a positive number: its term of kl is < 1e-297.
 TINY = 1e-300
@@ -138,7 +140,8 @@ def _distance(
         excess = -(a * np.log1p(d / a) + b * np.log1p(-d / b)) - c
         step = excess * ((a + d) / np.maximum(d, TINY)) * (b - d)
         before, d = d, np.clip(d - step, 0.0, start)
-        if (before - d <= SETTLED * (a + d)).all():
+        near = np.minimum(SETTLED * (a + d), SETTLED_AHEAD * (b - d))
+        if (before - d <= near).all():
             break
     return d, d < edge
 
