@@ -19,9 +19,16 @@ LOWEST_RATE = 1e-3
 
 # Side by side, so that rates of 1 can be told apart.
 DODGE = (0.91, 0.945, 0.98, 1.015, 1.05, 1.085)
+# More bounds than hues: those of the second round are dotted.
 SHIPPED_STYLES: dict[str, dict[str, Any]] = {
-    bound: {"color": color, "marker": marker, "lw": 1.1, "ms": 4.5}
-    for bound, color, marker in zip(SHIPPED, THIN, MARKERS, strict=False)
+    bound: {
+        "color": THIN[i % len(THIN)],
+        "marker": MARKERS[i % len(MARKERS)],
+        "ls": ":" if i >= len(THIN) else "-",
+        "lw": 1.1,
+        "ms": 4.5,
+    }
+    for i, bound in enumerate(SHIPPED)
 }
 
 

@@ -104,15 +104,6 @@ def test_bets_do_not_see_the_loss_they_are_placed_on():
     assert before[0] == pytest.approx(math.sqrt(-2 * math.log(DELTA) / (20 * 0.25)))
 
 
-def test_many_samples_at_once_are_the_samples_one_by_one(monkeypatch):
-    losses = beta_losses(6, (7, 50))
-    together = wealth.upper(losses, DELTA)
-    monkeypatch.setattr(wealth, "BLOCK", 100)
-    np.testing.assert_allclose(wealth.upper(losses, DELTA), together, atol=1e-10)
-    single = [certificates.betting(row, DELTA) for row in losses]
-    np.testing.assert_allclose(single, together, atol=1e-10)
-
-
 def test_paired_gain_is_the_betting_bound_of_rescaled_differences():
     rng = np.random.default_rng(7)
     old = 40.0 + 10.0 * rng.random(400)

@@ -193,3 +193,15 @@ def test_numbers_give_floats_and_arrays_broadcast(f):
 def test_complaints_name_the_value(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_number_alone_is_inverted_as_in_an_array():
+    # The search may stop early for a number, near the ends as well as between them.
+    q = np.r_[0.0, 1e-9, 0.01, 0.13, 0.5, 0.908, 0.999, 1.0 - 1e-12, 1.0]
+    c = np.r_[1e-12, 1e-3, 0.075, 0.52, 5.0]
+    q, c = (x.ravel() for x in np.meshgrid(q, c))
+    for inverse in (kl.inverse_upper, kl.inverse_lower):
+        alone = [inverse(a, b) for a, b in zip(q.tolist(), c.tolist(), strict=True)]
+        np.testing.assert_allclose(alone, inverse(q, c), rtol=1e-13, atol=1e-15)
+    assert kl.inverse_upper(0.908, 0.52) < 0.9999
+    assert kl.inverse_lower(0.13, 0.075) > 0.03

@@ -9,11 +9,12 @@ valid says that no violation was found, and proves nothing.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from theory import controls, replications, sizes, stress
+from theory import controls, ordered, replications, sizes, stress
 from theory.evidence import Bound as Bound
 from theory.evidence import BoundError as BoundError
 from theory.evidence import Counted, of_fixed_policy
 from theory.evidence import Evidence as Evidence
+from theory.evidence import mirrored as mirrored
 from theory.verdict import Case as Case
 from theory.verdict import Size as Size
 from theory.verdict import Verdict as Verdict
@@ -134,12 +135,12 @@ def violations(
     _check_repeatable(bound)
     small = settings.sequences
     large = settings.counts + settings.expert_counts
-    ordered = any(
-        stress.order_matters(bound, n, 0.05) for n in (*small, *large) if n > 1
+    in_order = any(
+        ordered.order_matters(bound, n, 0.05) for n in (*small, *large) if n > 1
     )
-    exact = (*small, *settings.ordered_sequences) if ordered else small
+    exact = (*small, *settings.ordered_sequences) if in_order else small
     cases = [stress.sequences(bound, n, d) for n in exact for d in settings.deltas]
-    if ordered:
+    if in_order:
         report("order matters: sampling")
         cases += _sampled(bound, settings)
     else:
@@ -182,12 +183,12 @@ def _sampled(bound: Callable[[Evidence], float], settings: Settings) -> list[Cas
         for num_experts in (settings.experts[1], settings.experts[-1])
     ]
     return [
-        stress.sample(bound, n, num_experts, p, delta, settings.ordered_samples)
+        ordered.sample(bound, n, num_experts, p, delta, settings.ordered_samples)
         for n, num_experts in sizes_of
         for delta in settings.sampled_deltas
         for p in (
             *settings.ordered_risks,
-            stress.above_no_loss(bound, n, num_experts, delta),
+            ordered.above_no_loss(bound, n, num_experts, delta),
         )
     ]
 

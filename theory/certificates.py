@@ -5,7 +5,8 @@ upper bound is at least the mean with probability ≥ 1−δ, for every law of t
 every n; the `_lower` twin is its mirror image 1 − U(1 − losses). The smallest of K of
 them is a bound at δ only if each was taken at δ/K. Observations of one instance are not
 independent: n counts instances, one loss each. Upper bounds on the mean lie in [0, 1]
-and decrease in δ, except that δ also steers the bets of `betting`.
+and decrease in δ, except that δ also steers the bets of `betting`, which is in the
+module of its name and re-exported.
 """
 
 import math
@@ -14,7 +15,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from theory import checks, kl, wealth
+from theory import checks, kl
+from theory.betting import betting as betting
+from theory.betting import betting_lower as betting_lower
+from theory.betting import betting_many as betting_many
+from theory.betting import betting_many_lower as betting_many_lower
+from theory.betting import paired_gain as paired_gain
 
 
 def hoeffding(losses: checks.Numbers, delta: float) -> float:
@@ -133,35 +139,6 @@ def bentkus_lower(losses: checks.Numbers, delta: float) -> float:
     return 1.0 - bentkus(1.0 - _checked(losses, delta), delta)
 
 
-def betting(losses: checks.Numbers, delta: float) -> float:
-    """Betting upper bound, as a rule the tightest for losses that are not all 0 or 1.
-
-    inf{m : max_t W_t(m) ≥ 1/δ}, W a nonnegative supermartingale under means ≥ m; the
-    bets are in `wealth`. Ville's inequality gives P(max_t W_t(μ) ≥ 1/δ) ≤ δ, and W is
-    nondecreasing in m, so the means not rejected are exactly those below the bound.
-
-    Args:
-      losses: n ≥ 1 losses in [0, 1], bet on in the given order: the bound depends on
-        the order, which must not have been chosen by looking at the losses.
-      delta: failure probability δ in (0, 1).
-
-    Returns:
-      The bound. Not monotone in the losses: a larger loss changes the later bets.
-
-    Raises:
-      ValueError: an argument is out of range; see `checks`.
-
-    Source: Waudby-Smith & Ramdas (2024), Theorem 3 and §4.1, one-sided; the mixture of
-    two truncations is ours.
-    """
-    return float(wealth.upper(_checked(losses, delta)[None], delta)[0])
-
-
-def betting_lower(losses: checks.Numbers, delta: float) -> float:
-    """Lower twin of `betting`."""
-    return 1.0 - betting(1.0 - _checked(losses, delta), delta)
-
-
 def clopper_pearson(k: int | np.integer, n: int | np.integer, delta: float) -> float:
     """Exact binomial upper bound.
 
@@ -217,44 +194,6 @@ def floor(risk: float, n: int | np.integer, delta: float) -> float:
     checks.count("n", n)
     checks.confidence(delta)
     return r - (1.0 - r) * math.expm1(math.log(delta) / n)
-
-
-def paired_gain(
-    losses_new: checks.Numbers,
-    losses_old: checks.Numbers,
-    delta: float,
-    loss_range: float,
-) -> float:
-    """Lower bound on the mean of old − new over instances scored by both policies.
-
-    2b·L − b, L = betting_lower((old − new + b) / 2b, δ).
-
-    Args:
-      losses_new: n ≥ 1 losses of the policy that may be adopted.
-      losses_old: losses of the policy in use, on the same instances in the same order.
-      delta: failure probability δ in (0, 1).
-      loss_range: b > 0 with |old − new| ≤ b surely, in the unit of the losses.
-
-    Returns:
-      The certified gain, in [−b, b]; below 0 it only limits the harm.
-
-    Raises:
-      ValueError: the lengths differ, b is not positive and finite, or a difference is
-        NaN or outside [−b, b].
-
-    Source: `betting` on the rescaled differences.
-    """
-    new, old = (
-        checks.sample(name, losses, -math.inf, math.inf)
-        for name, losses in (("losses_new", losses_new), ("losses_old", losses_old))
-    )
-    if len(new) != len(old):
-        raise ValueError(f"{len(new)} losses_new, {len(old)} losses_old")
-    if not 0.0 < loss_range < math.inf:
-        raise ValueError(f"loss_range = {loss_range} is not positive and finite")
-    gains = checks.sample("losses_old - losses_new", old - new, -loss_range, loss_range)
-    lower = betting_lower((gains + loss_range) / (2.0 * loss_range), delta)
-    return loss_range * (2.0 * lower - 1.0)
 
 
 def _checked(losses: checks.Numbers, delta: float) -> Float[np.ndarray, "n"]:

@@ -1,5 +1,6 @@
 """What a bound is told about a policy, and how its answer is read."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -59,6 +60,52 @@ def of_fixed_policy(losses: Float[np.ndarray, "n"], delta: float) -> Evidence:
     """
     losses.setflags(write=False)
     return Evidence(losses, len(losses), delta, train_losses=losses, kl=0.0)
+
+
+def of_best_expert(
+    train: Float[np.ndarray, "n"],
+    fresh: Float[np.ndarray, "n"],
+    num_experts: int,
+    delta: float,
+) -> Evidence:
+    """Evidence on the best of M experts under the uniform prior: KL = ln M.
+
+    Args:
+      train: its losses on the instances it was chosen on; they become read-only.
+      fresh: its losses on n others; they become read-only.
+      num_experts: M ≥ 1.
+      delta: δ in (0, 1).
+
+    Returns:
+      The evidence.
+    """
+    train.setflags(write=False)
+    told = of_fixed_policy(fresh, delta)
+    return told._replace(train_losses=train, kl=math.log(num_experts))
+
+
+def mirrored(lower: Bound) -> Callable[[Evidence], float]:
+    """The upper bound that a lower bound on the risk is, seen from losses 1 − ℓ.
+
+    U(ℓ) = 1 − L(1 − ℓ): U is below the risk where L is above its own, so the arena can
+    judge L. A certified gain is such an L, on differences mapped to [0, 1].
+
+    Args:
+      lower: from `Evidence` to a number or to named terms with `total`.
+
+    Returns:
+      A bound for `arena.run`.
+    """
+
+    def upper(told: Evidence) -> float:
+        turned = {
+            name: 1.0 - losses
+            for name in ("losses", "train_losses", "observation_losses")
+            if (losses := getattr(told, name)) is not None
+        }
+        return 1.0 - total_of(lower(told._replace(**turned)))
+
+    return upper
 
 
 class Counted:

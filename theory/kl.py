@@ -18,6 +18,11 @@ STEPS = 32
 # Every rounding error of the root is below 16 ulp of the larger end (see `_distance`).
 OUTWARD = 2.0**-48
 
+# Steps below these, relative to the distances behind and ahead, are rounding. Near the
+# end ahead a step is short far from the root, so the second is needed.
+SETTLED = 2.0**-51
+SETTLED_AHEAD = 2.0**-44
+
 # Stands for zero where a division needs a positive number: its term of kl is < 1e-297.
 TINY = 1e-300
 
@@ -134,7 +139,10 @@ def _distance(
     for _ in range(STEPS):
         excess = -(a * np.log1p(d / a) + b * np.log1p(-d / b)) - c
         step = excess * ((a + d) / np.maximum(d, TINY)) * (b - d)
-        d = np.clip(d - step, 0.0, start)
+        before, d = d, np.clip(d - step, 0.0, start)
+        near = np.minimum(SETTLED * (a + d), SETTLED_AHEAD * (b - d))
+        if (before - d <= near).all():
+            break
     return d, d < edge
 
 

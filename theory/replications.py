@@ -42,6 +42,13 @@ class Drawn(NamedTuple):
     risk: float
 
 
+class Block(NamedTuple):
+    """Losses of all weights j, to fine-tune on, and of l held-out observations."""
+
+    train: Float[np.ndarray, "r n j"]
+    fresh: Float[np.ndarray, "r n l j"]
+
+
 class Demand(NamedTuple):
     """Instances of many replications.
 
@@ -114,6 +121,45 @@ def risks(world: str) -> Float[np.ndarray, "j"]:
     return (short + left) / LARGEST_COST
 
 
+def blocks(world: str, replications: int, seed: int = 0) -> Iterator[Block]:
+    """Losses of every weight in many replications, `BLOCK` of them at a time.
+
+    Args:
+      world: one of `WORLDS`.
+      replications: how many in all.
+      seed: of the draws.
+
+    Yields:
+      Blocks.
+
+    Raises:
+      ValueError: the world is not known, or no replication is asked for.
+    """
+    if world not in WORLDS:
+        raise ValueError(f"world = {world!r}, expected one of {WORLDS}")
+    checks.count("replications", replications)
+    rng = np.random.default_rng([seed, WORLDS.index(world)])
+    for start in range(0, replications, BLOCK):
+        rows = min(BLOCK, replications - start)
+        train = _by_weight(world, _demand(rng, rows, 1))[..., 0, :]
+        yield Block(train, _by_weight(world, _demand(rng, rows, HELD_OUT)))
+
+
+def gibbs(
+    train: Float[np.ndarray, "r n j"], temperature: float = TEMPERATURE
+) -> Float[np.ndarray, "r j"]:
+    """Posterior ∝ exp(−η Σ_i loss_ij) over the weights, uniform prior.
+
+    Args:
+      train: losses of every weight.
+      temperature: η ≥ 0; 0 gives the prior.
+
+    Returns:
+      Probabilities.
+    """
+    return special.softmax(-temperature * train.sum(axis=1), axis=-1)
+
+
 def draw(world: str, replications: int, seed: int = 0) -> Iterator[Drawn]:
     """Replications of fine-tuning on n instances and certifying on n fresh ones.
 
@@ -128,28 +174,19 @@ def draw(world: str, replications: int, seed: int = 0) -> Iterator[Drawn]:
     Raises:
       ValueError: the world is not known, or no replication is asked for.
     """
-    if world not in WORLDS:
-        raise ValueError(f"world = {world!r}, expected one of {WORLDS}")
-    checks.count("replications", replications)
-    rng = np.random.default_rng([seed, WORLDS.index(world)])
     exact = risks(world)
-    for start in range(0, replications, BLOCK):
-        rows = min(BLOCK, replications - start)
-        train = _by_weight(world, _demand(rng, rows, 1))
-        tried = np.stack([loss[..., 0] for loss in train], axis=-1)
-        posterior = special.softmax(-TEMPERATURE * tried.sum(axis=1), axis=-1)
-        train_losses = np.einsum("rnj,rj->rn", tried, posterior)
-        kl = special.rel_entr(posterior, 1.0 / len(WEIGHTS)).sum(axis=-1)
-        scored = np.zeros((rows, INSTANCES, HELD_OUT))
-        for j, loss in enumerate(_by_weight(world, _demand(rng, rows, HELD_OUT))):
-            scored += posterior[:, j, None, None] * loss
+    for block in blocks(world, replications, seed):
+        posterior = gibbs(block.train)
+        train_losses = np.einsum("rnj,rj->rn", block.train, posterior)
+        scored = np.einsum("rnlj,rj->rnl", block.fresh, posterior)
         # a mean of zeros and ones may round to just above 1
         scored, train_losses = scored.clip(0.0, 1.0), train_losses.clip(0.0, 1.0)
         for array in (scored, train_losses):
             array.setflags(write=False)
+        kl = special.rel_entr(posterior, 1.0 / len(WEIGHTS)).sum(axis=-1)
         moved = np.abs(posterior @ WEIGHTS - START)
         risk = posterior @ exact
-        for r in range(rows):
+        for r in range(len(risk)):
             told = evidence.Evidence(
                 losses=scored[r, :, 0],
                 n=INSTANCES,
@@ -203,9 +240,8 @@ def _demand(rng: np.random.Generator, rows: int, held_out: int) -> Demand:
     return Demand(moved[..., None] + noise, past)
 
 
-def _by_weight(world: str, demand: Demand) -> Iterator[Float[np.ndarray, "r n l"]]:
-    """The losses of every weight in turn."""
-    for weight, sigma in zip(WEIGHTS, spread(WEIGHTS), strict=True):
-        decision = weight * demand.past + (1.0 - weight) * BELIEF
-        decision += special.ndtri(QUANTILE) * sigma
-        yield losses(world, demand.held_out - decision[..., None])
+def _by_weight(world: str, demand: Demand) -> Float[np.ndarray, "r n l j"]:
+    """The losses of every weight."""
+    decision = demand.past[..., None] * WEIGHTS + (1.0 - WEIGHTS) * BELIEF
+    decision += special.ndtri(QUANTILE) * spread(WEIGHTS)
+    return losses(world, demand.held_out[..., None] - decision[..., None, :])

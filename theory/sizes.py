@@ -12,11 +12,14 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
-from theory import certificates, replications, scaling
+from theory import certificates, pac_bayes, replications, scaling
 from theory.evidence import Evidence, of_fixed_policy
 from theory.verdict import Size
 
 DELTA = 0.05
+
+# Fixed before any losses were seen, as Catoni's bound needs it.
+BETAS = tuple(float(beta) for beta in np.geomspace(0.03, 3.0, 9))
 
 
 class Law(NamedTuple):
@@ -82,6 +85,23 @@ def clopper_pearson(told: Evidence) -> float:
     return certificates.clopper_pearson(int(told.losses.sum()), told.n, told.delta)
 
 
+def of_training(told: Evidence) -> tuple[float, float, int, float]:
+    """What a PAC-Bayes bound is a function of.
+
+    Coin betting is not among the shipped bounds here: it needs the losses of one
+    policy, and those of the evidence are means over the posterior.
+
+    Args:
+      told: with `train_losses` and `kl`.
+
+    Returns:
+      Mean training loss, KL, n and δ.
+    """
+    mean = float(told.train_losses.mean())
+    # a mean of ones may round to just above 1
+    return min(mean, 1.0), told.kl, told.n, told.delta
+
+
 SHIPPED: dict[str, Callable[[Evidence], float]] = {
     "hoeffding": lambda told: certificates.hoeffding(told.losses, told.delta),
     "empirical_bernstein": lambda told: certificates.empirical_bernstein(
@@ -91,6 +111,10 @@ SHIPPED: dict[str, Callable[[Evidence], float]] = {
     "bentkus": lambda told: certificates.bentkus(told.losses, told.delta),
     "betting": lambda told: certificates.betting(told.losses, told.delta),
     "clopper_pearson": clopper_pearson,
+    "maurer_kl": lambda told: pac_bayes.maurer_kl(*of_training(told)),
+    "mcallester": lambda told: pac_bayes.mcallester(*of_training(told)),
+    "quadratic": lambda told: pac_bayes.quadratic(*of_training(told)),
+    "catoni_grid": lambda told: pac_bayes.catoni_grid(*of_training(told), BETAS),
 }
 
 

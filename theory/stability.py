@@ -41,7 +41,7 @@ def portfolio_difference(
 ) -> float:
     """Change of a portfolio's mean cost with one instance, in its own context.
 
-    B/n + (n−1)/n · L Δ.
+    min{B, B/n + (n−1)/n · L Δ}.
 
     Args:
       cost_bound: B ≥ 0, the cost lies in [0, B].

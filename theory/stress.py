@@ -4,7 +4,6 @@ All losses are 0 or 1. The laws tried are a grid and, because the rate jumps the
 points just above each value that the bound takes.
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,12 +15,6 @@ from theory import checks, evidence, verdict
 P_GRID = np.concatenate(
     [[1e-4, 0.001, 0.01, 0.02, 0.03], np.arange(1, 20) / 20, [0.99]]
 )
-
-# Answers that differ by less are the same sum taken in another order.
-SAME = 1e-9
-
-# Enough above the bound for losses of 0 to be missed, whatever the order adds.
-MARGIN = 0.01
 
 Call = Callable[[evidence.Evidence], float]
 
@@ -42,8 +35,11 @@ def counts(bound: Call, n: int, delta: float) -> verdict.Case:
     Raises:
       ValueError: n = 0, or δ is not in (0, 1).
     """
-    _check(n, delta)
-    values = np.array([bound(_fixed(row, delta)) for row in _every_count(n)])
+    checks.count("n", n)
+    checks.confidence(delta)
+    values = np.array(
+        [bound(evidence.of_fixed_policy(row, delta)) for row in _every_count(n)]
+    )
     p = _points(values)
     chance = stats.binom.pmf(np.arange(n + 1), n, p[:, None])
     rates = (chance * (values < p[:, None])).sum(axis=-1)
@@ -66,44 +62,15 @@ def sequences(bound: Call, n: int, delta: float) -> verdict.Case:
     Raises:
       ValueError: n = 0, or δ is not in (0, 1).
     """
-    _check(n, delta)
+    checks.count("n", n)
+    checks.confidence(delta)
     samples = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(float)
-    values = np.array([bound(_fixed(row, delta)) for row in samples])
+    values = np.array([bound(evidence.of_fixed_policy(row, delta)) for row in samples])
     ones = samples.sum(axis=-1)
     p = _points(values)[:, None]
     chance = p**ones * (1.0 - p) ** (n - ones)
     rates = (chance * (values < p)).sum(axis=-1)
     return _worst("Bernoulli, every sequence", f"n = {n}", delta, p[:, 0], rates)
-
-
-def order_matters(bound: Call, n: int, delta: float) -> bool:
-    """Whether a few samples in two orders get two answers.
-
-    Args:
-      bound: U.
-      n: number of instances ≥ 2, at most 12 calls.
-      delta: δ in (0, 1).
-
-    Returns:
-      True where the ones first and the ones last differ for some count, or where it
-      matters how training and certifying losses are paired.
-    """
-    checks.count("n", n, 2)
-    checks.confidence(delta)
-
-    def differ(one: evidence.Evidence, two: evidence.Evidence) -> bool:
-        a, b = bound(one), bound(two)
-        return a != b and not math.isclose(a, b, rel_tol=SAME, abs_tol=SAME)
-
-    for k in {1, n // 3, n // 2}:
-        first = np.repeat([1.0, 0.0], [k, n - k])
-        last = first[::-1].copy()
-        if differ(_fixed(first, delta), _fixed(last, delta)):
-            return True
-        paired, crossed = (_best(row.copy(), last, 100, delta) for row in (last, first))
-        if differ(paired, crossed):
-            return True
-    return False
 
 
 def best_count(
@@ -148,10 +115,15 @@ def experts(bound: Call, n: int, num_experts: int, delta: float) -> verdict.Case
     Raises:
       ValueError: n or M is 0, or δ is not in (0, 1).
     """
-    _check(n, delta, num_experts)
+    checks.count("n", n)
+    checks.count("num_experts", num_experts)
+    checks.confidence(delta)
     rows = _every_count(n)
     values = np.array(
-        [[bound(_best(k, j, num_experts, delta)) for j in rows] for k in rows]
+        [
+            [bound(evidence.of_best_expert(k, j, num_experts, delta)) for j in rows]
+            for k in rows
+        ]
     )
     p = _points(values.ravel())
     train = best_count(n, num_experts, p)
@@ -162,91 +134,10 @@ def experts(bound: Call, n: int, num_experts: int, delta: float) -> verdict.Case
     return _worst("best of M experts", where, delta, p, rates)
 
 
-def sample(
-    bound: Call, n: int, num_experts: int, p: float, delta: float, replications: int
-) -> verdict.Case:
-    """Observed violation rate of a bound for which the order of the losses matters.
-
-    Args:
-      bound: U.
-      n: number of instances.
-      num_experts: M; with 1 the policy is fixed.
-      p: true risk.
-      delta: δ in (0, 1).
-      replications: number of samples, as many calls at most.
-
-    Returns:
-      The case, with the exact binomial test.
-
-    Raises:
-      ValueError: n, M or the replications are 0, or δ is not in (0, 1).
-    """
-    _check(n, delta, num_experts)
-    rng = np.random.default_rng([n, num_experts, round(1e6 * p)])
-    fresh = (rng.random((replications, n)) < p).astype(float)
-    law = best_count(n, num_experts, np.array([p]))[0]
-    k = np.searchsorted(np.cumsum(law)[:-1], rng.random(replications), side="right")
-    places = rng.permuted(np.tile(np.arange(n), (replications, 1)), axis=-1)
-    train = (places < k[:, None]).astype(float)
-    seen: dict[bytes, float] = {}
-    misses = 0
-    for one, two in zip(train, fresh, strict=True):
-        key = two.tobytes() + (one.tobytes() if num_experts > 1 else b"")
-        if key not in seen:
-            one = one if num_experts > 1 else two
-            seen[key] = bound(_best(one, two, num_experts, delta))
-        misses += seen[key] < p
-    test = "best of M experts, sampled" if num_experts > 1 else "Bernoulli, sampled"
-    where = f"M = {num_experts:,}, " if num_experts > 1 else ""
-    where = f"{where}n = {n}, p = {p:g}"
-    return verdict.sampled(test, where, delta, int(misses), replications)
-
-
-def above_no_loss(bound: Call, n: int, num_experts: int, delta: float) -> float:
-    """A risk that a bound must reach even on samples without any loss.
-
-    The best of many experts often has no loss, so a mistake shows at this risk.
-
-    Args:
-      bound: U, called once.
-      n: number of instances.
-      num_experts: M.
-      delta: δ in (0, 1).
-
-    Returns:
-      A little more than U there, at most .99.
-    """
-    told = _best(np.zeros(n), np.zeros(n), num_experts, delta)
-    return min(max(bound(told), 0.0) + MARGIN, 0.99)
-
-
-def _check(n: int, delta: float, num_experts: int = 1) -> None:
-    """Refuses counts below 1 and δ outside (0, 1)."""
-    checks.count("n", n)
-    checks.count("num_experts", num_experts)
-    checks.confidence(delta)
-
-
 def _every_count(n: int) -> Float[np.ndarray, "counts n"]:
     """Row k has k ones, at the first k places of a random order."""
     places = np.random.default_rng(n).permutation(n)
     return (places < np.arange(n + 1)[:, None]).astype(float)
-
-
-def _fixed(losses: Float[np.ndarray, "n"], delta: float) -> evidence.Evidence:
-    return evidence.of_fixed_policy(losses, delta)
-
-
-def _best(
-    train: Float[np.ndarray, "n"],
-    fresh: Float[np.ndarray, "n"],
-    num_experts: int,
-    delta: float,
-) -> evidence.Evidence:
-    """Evidence on the best expert."""
-    told = _fixed(fresh, delta)
-    train.setflags(write=False)
-    return told._replace(train_losses=train, kl=math.log(num_experts))
 
 
 def _points(values: Float[np.ndarray, "v"]) -> Float[np.ndarray, "points"]:
