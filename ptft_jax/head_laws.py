@@ -61,16 +61,18 @@ def design(decision: Decision) -> Matrix:
 
 
 def leading(decision: Decision, rank: int) -> Decision:
-    """The decision with features in the k directions that move it most.
+    """The decision with k whitened features, along which it moves most.
 
-    h is replaced by its coordinates along the leading eigenvectors of Σ s² h hᵀ.
+    h is replaced by √n·(h V)_k/σ_k, from the singular values σ and right vectors V of
+    √s h. At k = d the heads without a penalty are the same decisions; a solver finds
+    them sooner, as features of actual networks are all but collinear.
 
     Args:
       decision: of n instances.
       rank: 1 ≤ k ≤ d.
 
     Returns:
-      The decision with features [n, k].
+      The decision with features [n, k], Σ s h hᵀ/n the identity.
 
     Raises:
       ValueError: the rank is out of range.
@@ -78,9 +80,10 @@ def leading(decision: Decision, rank: int) -> Decision:
     width = decision.hidden.shape[-1]
     if not 1 <= rank <= width:
         raise ValueError(f"rank = {rank} is not in [1, {width}]")
-    _, _, basis = np.linalg.svd(design(decision), full_matrices=False)
-    hidden = np.asarray(decision.hidden, np.float64) @ basis[:rank].T
-    return decision._replace(hidden=jnp.asarray(hidden, decision.hidden.dtype))
+    root = np.sqrt(np.asarray(decision.scale, np.float64))[:, None]
+    hidden = np.asarray(decision.hidden, np.float64)
+    left, _, _ = np.linalg.svd(root * hidden, full_matrices=False)
+    return decision._replace(hidden=left[:, :rank] * len(root) ** 0.5 / root)
 
 
 def ridge_heads(

@@ -16,7 +16,7 @@ from ptft_jax.worlds import gaussian_means, means_posterior
 SHIPPED = "means"
 NETWORK = MeansNetwork()
 CONFIG = PretrainConfig(
-    num_steps=8000,
+    num_steps=5000,
     shapes=((256, 4, 4), (128, 16, 4), (48, 64, 4), (16, 256, 4), (6, 1024, 4)),
     learning_rate=3e-3,
     average_decay=0.998,

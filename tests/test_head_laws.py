@@ -80,7 +80,9 @@ def test_ridge_head_is_the_minimiser():
 def test_ridge_law_on_the_features_of_a_network():
     law = gaussian_means.Law(*map(jnp.float32, (0.5, 1.0, 1.5)))
     network = means_model.MeansNetwork(width=8, num_latents=2)
-    params = means_pretrain.init_params(network, jax.random.key(0))
+    params = jax.jit(means_pretrain.init_params, static_argnums=0)(
+        network, jax.random.key(0)
+    )
     instances = gaussian_means.sample_instances(jax.random.key(1), law, 30)
     draw = lambda key, k: gaussian_means.sample_observations(key, instances, k)
     data = types.portfolio(draw(jax.random.key(2), 2), 0.5)
@@ -108,12 +110,15 @@ def test_best_head_has_no_slope_and_is_found_by_another_minimiser():
     assert law.pretrain == pytest.approx(value(np.zeros(3)) - found.fun, abs=1e-4)
 
 
+draw = jax.jit(lognormal.sample_demand, static_argnums=2)
+
+
 @pytest.fixture(scope="module")
 def fitted():
     """Excess of fitted heads at n = 1500, unpenalised and pulled."""
     instances, decision = portfolio(1500)
     quantile = jnp.full(1500, 0.8)
-    labels = lognormal.sample_demand(jax.random.key(4), instances, 120)
+    labels = draw(jax.random.key(4), instances, 120)
     out = {}
     for penalty in (0.0, 0.05):
         law = head_laws.sandwich(WORLD, instances, decision, quantile, penalty)
@@ -144,16 +149,15 @@ def test_sandwich_law_falls_as_one_over_n():
     assert value[0] / value[1] == pytest.approx(4.0, rel=0.15)
 
 
-def test_leading_directions_keep_the_decision():
+def test_leading_directions_are_white_and_span_the_features():
     decision = made_up(d=4)
-    phi = head_laws.design(decision)
-    all_of_them = head_laws.design(head_laws.leading(decision, 4))
-    np.testing.assert_allclose(
-        np.linalg.svd(all_of_them)[1], np.linalg.svd(phi)[1], rtol=1e-5
-    )
-    kept = head_laws.design(head_laws.leading(decision, 2))
-    assert kept.shape == (40, 2)
-    assert (kept**2).sum() == pytest.approx((np.linalg.svd(phi)[1][:2] ** 2).sum())
+    scale = np.asarray(decision.scale, np.float64)
+    white = head_laws.leading(decision, 4)
+    gram = (white.hidden.T * scale) @ white.hidden / 40
+    np.testing.assert_allclose(gram, np.eye(4), atol=1e-10)
+    map_, *_ = np.linalg.lstsq(white.hidden, np.asarray(decision.hidden, np.float64))
+    np.testing.assert_allclose(white.hidden @ map_, decision.hidden, atol=1e-5)
+    assert head_laws.leading(decision, 2).hidden.shape == (40, 2)
     with pytest.raises(ValueError, match=r"rank = 5 is not in \[1, 4\]"):
         head_laws.leading(decision, 5)
 
@@ -161,10 +165,10 @@ def test_leading_directions_keep_the_decision():
 def test_a_penalty_of_the_head_pulls_it_and_its_certificate_holds():
     instances, decision = portfolio(200)
     quantile, ones = jnp.full(200, 0.8), jnp.ones(200)
-    label = lognormal.sample_demand(jax.random.key(5), instances, 1).T
+    label = draw(jax.random.key(5), instances, 1).T
     rows = risk.Rows(jax.tree.map(lambda x: x[None], decision), label, ones[None])
     radius = jnp.array(100.0)
-    solve = lambda p: head.solve(rows, quantile, ones, radius, 300, penalty=p)
+    solve = jax.jit(lambda p: head.solve(rows, quantile, ones, radius, 300, penalty=p))
     norms = [float(jnp.linalg.norm(solve(p).head)) for p in (0.0, 0.01, 0.1, 1.0)]
     assert norms == sorted(norms, reverse=True)
     found = solve(0.1)
