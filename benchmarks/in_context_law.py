@@ -160,7 +160,7 @@ def draw(rows: list[dict]) -> Figure:
 def main() -> None:
     """Prints the table, stores its rows and draws the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--instances", type=int, default=2**19, help="in a row, about")
+    parser.add_argument("--instances", type=int, default=2**18, help="in a row, about")
     parser.add_argument(
         "--out", type=pathlib.Path, default=pathlib.Path("results/in_context_law")
     )

@@ -20,8 +20,8 @@ from theory import laws
 
 NUM_NEWTON = 60
 UNBOUNDED = 1e6  # radius of a ball that no head reaches
-Matrix = Float[np.ndarray, "n d"]
-Vector = Float[np.ndarray, "n"]
+Numbers = np.ndarray | jax.Array
+Vector = Float[Numbers, "n"]
 
 
 class RidgeLaw(NamedTuple):
@@ -47,7 +47,7 @@ def _bind(function, *static, **options):
     return functools.partial(function, *static, **options)
 
 
-def design(decision: Decision) -> Matrix:
+def design(decision: Decision) -> Float[np.ndarray, "n d"]:
     """Features of the linear model that the head is: Φ_i = s_i h_i.
 
     Args:
@@ -87,7 +87,9 @@ def leading(decision: Decision, rank: int) -> Decision:
 
 
 def ridge_heads(
-    features: Float[Array, "n d"], residual: Float[Array, "n k"], penalty: float
+    features: Float[Array, "n d"],
+    residual: Float[Array, "n k"],
+    penalty: float | Float[Array, ""],
 ) -> Float[Array, "d k"]:
     """Heads argmin ‖r − Φu‖²/n + λ‖u‖², one for each column of residuals r = Y − x⁰.
 
@@ -140,7 +142,7 @@ def ridge(
 
 
 def ridge_excess(
-    decision: Decision, mean: Vector, labels: Matrix, penalty: float
+    decision: Decision, mean: Vector, labels: Float[Numbers, "n k"], penalty: float
 ) -> Float[np.ndarray, "k"]:
     """Measured excess expected squared cost of the heads fitted to each set of labels.
 
@@ -257,7 +259,7 @@ def solve_heads(
     quantile: Float[Array, "n"],
     *,
     penalty: float = 0.0,
-    num_steps: int = 400,
+    num_steps: int = 1000,
     smoothing: float = 0.004,
 ) -> Float[Array, "k d"]:
     """Heads that `head.solve` fits to each set of labels, in a ball that never binds.
@@ -289,7 +291,7 @@ def sandwich_excess(
     instances: tuple,
     decision: Decision,
     quantile: Vector,
-    labels: Float[Array, "n k"],
+    labels: Float[Numbers, "n k"],
     best: Float[np.ndarray, "d"],
     penalty: float = 0.0,
 ) -> Float[np.ndarray, "k"]:
