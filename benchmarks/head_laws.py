@@ -154,7 +154,7 @@ def main() -> None:
     """Parses the command line and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("law", nargs="?", choices=["ridge", "sandwich"])
-    parser.add_argument("--sets", type=int, default=2000, help="of labels, for ridge")
+    parser.add_argument("--sets", type=int, default=5000, help="of labels, for ridge")
     parser.add_argument("--heads", type=int, default=400, help="fitted, for sandwich")
     parser.add_argument("--n", default="1024,4096,16384", help="for sandwich")
     parser.add_argument("--quantile", default="0.5,0.9", help="for sandwich")

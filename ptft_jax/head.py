@@ -83,7 +83,7 @@ def solve(
     radius: Float[Array, ""],
     num_steps: int = 100,
     smoothing: float = 0.004,
-    penalty: float = 0.0,
+    penalty: float | Float[Array, ""] = 0.0,
 ) -> Solution:
     """Head of least leave-one-out cost in a ball, by accelerated projection.
 
