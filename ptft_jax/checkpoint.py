@@ -3,12 +3,14 @@
 import json
 import os
 import pathlib
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
 import jax
 import numpy as np
+from flax import linen as nn
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -67,7 +69,7 @@ def load(path: str | os.PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def save_network(
-    path: str | os.PathLike, network: Network, params: Any, **info: Any
+    path: str | os.PathLike, network: nn.Module, params: Any, **info: Any
 ) -> None:
     """Writes a network: its shape in the header, its parameters as tensors.
 
@@ -78,14 +80,22 @@ def save_network(
       **info: what made it (seed, steps, versions, …), JSON-serialisable.
     """
     fields = {k: v for k, v in asdict(network).items() if k not in ("parent", "name")}
-    save(path, params, {"network": fields, "info": info})
+    kind = type(network).__name__
+    save(path, params, {"network": fields, "kind": kind, "info": info})
 
 
-def load_network(path: str | os.PathLike) -> tuple[Network, Any, dict[str, Any]]:
+def load_network(
+    path: str | os.PathLike,
+    make_network: type[nn.Module] = Network,
+    init_params: Callable[..., Any] | None = None,
+) -> tuple[nn.Module, Any, dict[str, Any]]:
     """Reads a network written by `save_network`.
 
     Args:
       path: of the file.
+      make_network: the class of the network.
+      init_params: `(network, key)`, whose structure the parameters have; that of
+        `pretrain` where None.
 
     Returns:
       The Transformer, its parameters, and what made it.
@@ -100,19 +110,22 @@ def load_network(path: str | os.PathLike) -> tuple[Network, Any, dict[str, Any]]
         metadata = json.loads((file.metadata() or {}).get("ptft", "{}"))
     if "network" not in metadata:
         raise ValueError(f"{path} has no ptft network in its header")
-    network = Network(**metadata["network"])
-    like = jax.eval_shape(
-        lambda key: pretrain.init_params(network, key), jax.random.key(0)
-    )
+    kind = metadata.get("kind", Network.__name__)
+    if kind != make_network.__name__:
+        raise ValueError(f"{path} holds a {kind}, {make_network.__name__} expected")
+    network = make_network(**metadata["network"])
+    init_params = init_params or pretrain.init_params
+    like = jax.eval_shape(lambda key: init_params(network, key), jax.random.key(0))
     params, _ = load(path, like)
     return network, params, metadata["info"]
 
 
-def load_shipped(name: str = SHIPPED) -> tuple[Network, Any, dict[str, Any]]:
-    """The pretrained network that comes with the package.
+def load_shipped(name: str = SHIPPED, **kind: Any) -> tuple[Any, Any, dict[str, Any]]:
+    """A pretrained network that comes with the package.
 
     Args:
-      name: of the weights; `newsvendor`.
+      name: of the weights; `newsvendor`, or `means` by `means_pretrain.load_shipped`.
+      **kind: what `load_network` needs beside the path.
 
     Returns:
       The Transformer, its parameters, and what made it.
@@ -120,4 +133,4 @@ def load_shipped(name: str = SHIPPED) -> tuple[Network, Any, dict[str, Any]]:
     with resources.as_file(
         resources.files("ptft_jax") / "weights" / f"{name}.safetensors"
     ) as p:
-        return load_network(p)
+        return load_network(p, **kind)

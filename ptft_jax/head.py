@@ -83,10 +83,11 @@ def solve(
     radius: Float[Array, ""],
     num_steps: int = 100,
     smoothing: float = 0.004,
+    penalty: float = 0.0,
 ) -> Solution:
     """Head of least leave-one-out cost in a ball, by accelerated projection.
 
-    min_{‖u‖ ≤ r} Σ_i w_i mean_j c(x⁰_ij + s_ij⟨u, h_ij⟩, ξ_ij).
+    min_{‖u‖ ≤ r} Σ_i w_i mean_j c(x⁰_ij + s_ij⟨u, h_ij⟩, ξ_ij) + (λ/2)‖u‖².
 
     FISTA with restarts on the smoothed cost, in the metric of its curvature bound
     Σ ω s h hᵀ/(2·smoothing), so that features of any correlation converge alike. The
@@ -101,10 +102,12 @@ def solve(
       radius: r ≥ 0.
       num_steps: of the accelerated projection.
       smoothing: half-width of the rounded kink, in units of each row's scale.
+      penalty: λ ≥ 0, of the distance to the pretrained head, where the weights are
+        such that the weighted mean scale is 1.
 
     Returns:
-      The head, its objective with the unsmoothed cost, and the certified gap; both in
-      units of the weighted mean scale.
+      The head, its objective with the unsmoothed cost and the penalty, and the
+      certified gap; both in units of the weighted mean scale.
     """
     base, scale, hidden, _ = rows.decision
     omega = rows.weight * weight
@@ -113,10 +116,13 @@ def solve(
     gram = jnp.einsum("rn,rnd,rne->de", omega * scale, hidden, hidden)
     power, basis = jnp.linalg.eigh(gram)
     curvature = (power.clip(0.0) + 1e-5 * power[-1] + 1e-12) / (2.0 * smoothing)
+    curvature += penalty
+    pull = lambda v: penalty / 2.0 * jnp.vdot(v, v)
     predict = lambda v: base + scale * (hidden @ (basis @ v))
 
     def smooth(v):
-        return (omega * smoothed_cost(predict(v), rows.label, quantile, width)).sum()
+        costs = smoothed_cost(predict(v), rows.label, quantile, width)
+        return (omega * costs).sum() + pull(v)
 
     def step(carry, _):
         v, ahead, momentum = carry
@@ -137,4 +143,4 @@ def solve(
         + (omega * width).sum() / 4.0
     )
     objective = (omega * newsvendor.cost(predict(v), rows.label, quantile)).sum()
-    return Solution(basis @ v, objective, gap)
+    return Solution(basis @ v, objective + pull(v), gap)

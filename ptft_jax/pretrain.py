@@ -11,16 +11,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen as nn
 from jaxtyping import Array, Key
 
 from ptft_jax import checkpoint, losses, train
 from ptft_jax.model import Network
 from ptft_jax.types import portfolio
 from ptft_jax.worlds import demand_truth
-from ptft_jax.worlds.example import Example
 
 MAX_CONSECUTIVE_SKIPS = 5
-SampleExample = Callable[..., Example]
+SampleExample = Callable[..., Any]
 BROAD_PRIOR: SampleExample = demand_truth.WORLD.sample_example
 
 
@@ -114,8 +114,12 @@ def init_params(network: Network, key: Key[Array, ""]) -> Any:
     return network.init(key, portfolio(jnp.ones((2, 2)), 0.5))
 
 
+MakeLoss = Callable[..., train.LossFn]
+InitParams = Callable[..., Any]
+
+
 @functools.cache
-def _program(network, config, shape, sample_example):
+def _program(network, config, shape, sample_example, make_loss):
     steps = train.make_steps(
         make_loss(network, config, shape, sample_example),
         make_optimizer(config),
@@ -125,11 +129,13 @@ def _program(network, config, shape, sample_example):
 
 
 def run(
-    network: Network,
+    network: nn.Module,
     config: PretrainConfig,
     key: Key[Array, ""],
     *,
     sample_example: SampleExample = BROAD_PRIOR,
+    make_loss: MakeLoss = make_loss,
+    init_params: InitParams = init_params,
     path: str | os.PathLike | None = None,
     save_every: int = 1000,
     report: Callable[[int, float], None] = lambda step, loss: None,
@@ -141,6 +147,9 @@ def run(
       config: static configuration.
       key: typed PRNG key.
       sample_example: the world.
+      make_loss: `(network, config, shape, sample_example) -> loss(params, key)`; that
+        of the newsvendor network by default.
+      init_params: `(network, key)`, parameters before any training.
       path: of a checkpoint to go on from and to keep, or None.
       save_every: steps between checkpoints.
       report: called after each chunk with the steps done and the chunk's mean loss.
@@ -168,7 +177,8 @@ def run(
         shape = config.shapes[start // config.chunk % len(config.shapes)]
         steps = jnp.arange(start, min(start + config.chunk, config.num_steps))
         keys = jax.vmap(lambda i: jax.random.fold_in(step_key, i))(steps)
-        state, values = _program(network, config, shape, sample_example)(state, keys)
+        program = _program(network, config, shape, sample_example, make_loss)
+        state, values = program(state, keys)
         trace.append(float(jnp.nanmean(values)))
         if not math.isfinite(trace[-1]):
             raise FloatingPointError(f"the loss is {trace[-1]} at step {start}")

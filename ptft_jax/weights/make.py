@@ -1,24 +1,40 @@
-"""Makes the shipped weights from nothing: `python -m ptft_jax.weights.make`.
+"""Makes the shipped weights from nothing: `python -m ptft_jax.weights.make [means]`.
 
 The same seed on the same versions and kind of device gives the same file. Interrupted,
 it goes on from its last checkpoint.
 """
 
+import argparse
 import pathlib
 import sys
 import time
+from typing import Any
 
 import jax
 
-from ptft_jax import checkpoint, pretrain
+from ptft_jax import checkpoint, means_pretrain, pretrain
 from ptft_jax.model import Network
 
 SEED = 0
+# Network, configuration, and what `pretrain.run` must know beside them.
+MADE: dict[str, tuple[Any, pretrain.PretrainConfig, dict[str, Any]]] = {
+    checkpoint.SHIPPED: (Network(), pretrain.PretrainConfig(), {}),
+    means_pretrain.SHIPPED: (
+        means_pretrain.NETWORK,
+        means_pretrain.CONFIG,
+        means_pretrain.KIND,
+    ),
+}
 
 
 def main() -> None:
-    """Pretrains the newsvendor network and writes it beside this script."""
-    network, config = Network(), pretrain.PretrainConfig()
+    """Pretrains one of the shipped networks and writes it beside this script."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "name", nargs="?", choices=list(MADE), default=checkpoint.SHIPPED
+    )
+    name = parser.parse_args().name
+    network, config, kind = MADE[name]
     start = time.perf_counter()
 
     def report(step: int, loss: float) -> None:
@@ -29,10 +45,10 @@ def main() -> None:
             )
             sys.stdout.flush()
 
-    path = pathlib.Path(__file__).with_name(f"{checkpoint.SHIPPED}.safetensors")
+    path = pathlib.Path(__file__).with_name(f"{name}.safetensors")
     state = path.with_suffix(".state")
     key = jax.random.key(SEED)
-    params, _ = pretrain.run(network, config, key, path=state, report=report)
+    params, _ = pretrain.run(network, config, key, path=state, report=report, **kind)
     checkpoint.save_network(
         path,
         network,
