@@ -1,4 +1,4 @@
-"""Heads of every radius on every sample, and the radius chosen on held-out instances.
+"""Heads of every radius on every sample, mixed by their held-out costs.
 
 One program serves all numbers of instances of one padded size: n is traced and only
 weighs the instances. Samples are nested along n.
@@ -11,12 +11,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from scipy import special
 
 from ptft_jax.paths import problem as problem_
 from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.problem import Problem
 
+TEMPERATURE = 2.0  # of the weights, in units of the pretrained held-out cost
+PENALTY = np.log(4.0)  # log of the prior odds of a radius against the next larger one
 SMALLEST = 256  # samples are padded to this, times a power of 4
+
+
+def decided_part(decided: Decided, n: int) -> Decided:
+    """The first instances of every seed, as many as the padded size of n.
+
+    Args:
+      decided: leaves [s, n_max, …].
+      n: instances.
+
+    Returns:
+      Leaves [s, min(padded(n), n_max), …].
+    """
+    return jax.tree.map(lambda leaf: leaf[:, : padded(n)], decided)
 
 
 class Fits(NamedTuple):
@@ -25,6 +41,7 @@ class Fits(NamedTuple):
     first: Float[Array, "s j d"]  # fitted on the first n₁ instances
     gap: Float[Array, "s j"]  # certified, of those
     saved: Float[Array, "s j"]  # mean held-out cost of φ₀ less that of each head
+    held_out: Float[Array, "s"]  # mean held-out cost of φ₀
     whole: Float[Array, "s j d"]  # fitted on all n
 
 
@@ -66,7 +83,8 @@ def make_fit(problem: Problem, radii: tuple[float, ...]) -> Callable[..., Fits]:
             after = problem.cost(problem_.decisions(decided, u), decided.label)
             return u, gap, (held_out * (before - after)).sum(), whole
 
-        return Fits(*jax.lax.map(at, jnp.asarray(radii)))
+        first, gap, saved, whole = jax.lax.map(at, jnp.asarray(radii))
+        return Fits(first, gap, saved, (held_out * before).sum(), whole)
 
     def fit(decided: Decided, n_fit: Int[Array, ""], n: Int[Array, ""]) -> Fits:
         return jax.lax.map(lambda each: one(each, n_fit, n), decided)
@@ -74,23 +92,34 @@ def make_fit(problem: Problem, radii: tuple[float, ...]) -> Callable[..., Fits]:
     compiled = jax.jit(fit)
 
     def run(decided: Decided, n_fit: int, n: int) -> Fits:
-        part = jax.tree.map(lambda a: a[:, : padded(n)], decided)
-        return jax.tree.map(np.asarray, compiled(part, n_fit, n))
+        return jax.tree.map(np.asarray, compiled(decided_part(decided, n), n_fit, n))
 
     return run
 
 
-def choose(saved: Float[np.ndarray, "s j"]) -> Int[np.ndarray, "s"]:
-    """The candidate of least mean cost on the held-out instances.
+def weigh(
+    saved: Float[np.ndarray, "s j"], cost: Float[np.ndarray, "s"], n_select: int
+) -> Float[np.ndarray, "s k"]:
+    """Shares of φ₀ and of the J heads in the tuned policy, from held-out costs.
+
+    w_j ∝ 4⁻ʲ exp(−n₂ R̂_j/T), T = 2R̂_0. The tuned policy is the head Σ w_j u_j: mixing
+    keeps what selection among few held-out instances would lose to luck. T is the
+    variance of the difference of two costs over twice its mean, roughly, where regrets
+    are quadratic (for squared cost exactly, at 2σ²): the weights are then nearly those
+    of a posterior.
 
     Args:
-      saved: mean held-out cost of φ₀ less that of each head.
+      saved: R̂_0 − R̂_j, mean held-out cost of φ₀ less that of each head.
+      cost: R̂_0, mean held-out cost of φ₀.
+      n_select: n₂.
 
     Returns:
-      ĵ in 0, …, J for every seed; 0 is no change, also on ties.
+      Weights [s, J + 1], first that of no change; rows add up to 1.
     """
-    none = np.zeros((len(saved), 1))
-    return np.concatenate([none, saved], axis=1).argmax(1)
+    score = np.concatenate([np.zeros((len(saved), 1)), saved], axis=1)
+    heat = TEMPERATURE * np.maximum(np.asarray(cost, np.float64), 1e-30)[:, None]
+    logits = n_select * score / heat - PENALTY * np.arange(score.shape[1])
+    return special.softmax(logits, axis=1)
 
 
 def make_risk(problem: Problem, pool: Decided) -> Callable[..., Float[np.ndarray, "k"]]:

@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
-from ptft_jax import checkpoint, pretrain, risk
-from ptft_jax.model import Network
-from ptft_jax.paths import worlds
+from ptft_jax import checkpoint, pretrain
+from ptft_jax.paths import networks, worlds
+from ptft_jax.paths.networks import Kind
 from ptft_jax.paths.worlds import Instances, PathWorld
 from ptft_jax.types import Portfolio
-from ptft_jax.worlds.example import Example
 
 BLOCK = 1 << 14  # instances decided on at a time, to bound the memory
 
@@ -37,7 +36,7 @@ class Decided(NamedTuple):
 class Frozen(NamedTuple):
     """A network, its pretrained parameters and the portfolio it attends to."""
 
-    network: Network
+    kind: Kind
     params: Any
     context: Portfolio
 
@@ -57,57 +56,17 @@ class PolicyConfig:
 
     width: int = 32
     num_latents: int = 8
-    num_steps: int = 1500
-    batch: tuple[int, int] = (32, 64)
-    context_size: int = 128
+    num_steps: int = 1000
+    batch: tuple[int, int] = (16, 64)
+    context_size: int = 1024
     seed: int = 0
-
-
-def network_of(config: PolicyConfig) -> Network:
-    """The Transformer of a configuration.
-
-    Args:
-      config: its width and number of latents are used.
-
-    Returns:
-      A small `model.Network`.
-    """
-    return Network(
-        width=config.width,
-        observation_width=config.width // 2,
-        num_latents=config.num_latents,
-        num_blocks=1,
-        heads=4,
-    )
-
-
-def make_sampler(path_world: PathWorld) -> Callable[..., Example]:
-    """Returns `(key, n, m, num_quantiles, num_future) -> Example`, all from P.
-
-    Args:
-      path_world: every portfolio is of its synthetic law and quantile.
-
-    Returns:
-      A sampler for `pretrain.run`.
-    """
-    world, law = path_world.law_of(0.0)
-
-    def sample_example(key, n, m, num_quantiles, num_future):
-        draw_key, future_key = jax.random.split(key)
-        types, drawn = worlds.draw(world, law, path_world, draw_key, n, m)
-        future = world.future_demand(future_key, types, num_future)
-        quantiles = jnp.full((n, num_quantiles), path_world.quantile)
-        cut = jnp.minimum(future, float(path_world.cap))
-        return Example(drawn.portfolio, quantiles, cut)
-
-    return sample_example
 
 
 def make(
     path_world: PathWorld,
     num_observations: int,
     config: PolicyConfig,
-    folder: pathlib.Path | None,
+    folder: pathlib.Path | None = None,
     report: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Frozen:
     """Pretrains the policy of a world, or reads it where that has been done.
@@ -122,56 +81,59 @@ def make(
     Returns:
       The policy; the same configuration gives the same one.
     """
-    network = network_of(config)
-    key = jax.random.key(config.seed)
-    context_key, train_key = jax.random.split(key)
+    kind = networks.kind_of(path_world, config.width, config.num_latents)
+    context_key, train_key = jax.random.split(jax.random.key(config.seed))
     world, law = path_world.law_of(0.0)
     context = worlds.draw(
         world, law, path_world, context_key, config.context_size, num_observations
     )[1].portfolio
-    shape = (*config.batch, num_observations)
     training = pretrain.PretrainConfig(
-        num_steps=config.num_steps, shapes=(shape,), num_quantiles=1
+        num_steps=config.num_steps,
+        shapes=((*config.batch, num_observations),),
+        num_quantiles=1,
+        num_future=8,
     )
     path = None
     if folder is not None:
-        identity = repr((path_world, num_observations, config, training))
-        name = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        given = (path_world.name, num_observations, config, training, kind.network)
+        name = hashlib.sha256(repr(given).encode()).hexdigest()[:12]
         path = folder / f"{path_world.name}-{name}.safetensors"
         if path.exists():
-            return Frozen(network, checkpoint.load_network(path)[1], context)
+            like = jax.eval_shape(kind.init, jax.random.key(0))
+            return Frozen(kind, checkpoint.load(path, like)[0], context)
     params, _ = pretrain.run(
-        network,
+        kind.network,
         training,
         train_key,
-        sample_example=make_sampler(path_world),
+        sample_example=kind.sample_example,
+        make_loss=kind.make_loss,
+        init_params=lambda network, key: kind.init(key),
         report=report,
     )
     if path is not None:
-        checkpoint.save_network(path, network, params, seed=config.seed)
-    return Frozen(network, params, context)
+        checkpoint.save(path, params, {"made_by": repr(given)})
+    return Frozen(kind, params, context)
 
 
 def make_decide(frozen: Frozen, cap: int) -> Callable[..., Decided]:
     """Returns `decide(params, instances, context=None) -> Decided`, compiled.
 
-    The base decision is cut to [0, K]; nothing is rounded, so that decisions stay
+    The base decision is cut to [−K, K]; nothing is rounded, so that decisions stay
     linear in the head.
 
     Args:
-      frozen: its network, and the portfolio attended to where no other is given.
+      frozen: its kind, and the portfolio attended to where no other is given.
       cap: K.
 
     Returns:
       A function of parameters and instances, in blocks of `BLOCK`.
     """
-    network = frozen.network
+    kind = frozen.kind
 
     @jax.jit
     def block(params, instances: Instances, context):
-        attended = network.apply(params, context, method=risk.summarize)
-        found = network.apply(params, instances.portfolio, context=attended)
-        base = jnp.clip(found.base, 0.0, float(cap))
+        found = kind.decide(params, instances.portfolio, kind.attend(params, context))
+        base = jnp.clip(found.base, -float(cap), float(cap))
         total = instances.portfolio.observations.sum(-1)
         return Decided(base, found.scale, found.hidden, instances.label, total)
 

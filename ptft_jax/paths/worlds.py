@@ -1,8 +1,9 @@
 """The simulated worlds of the two paths, each with a dial for the mismatch of P and Q.
 
 Networks are pretrained on the synthetic law P. The real law Q is P at mismatch 0.
-Demand is cut at `cap`, so that costs are bounded; the share of instances that the cut
-touches is given by `beyond`, and is below 10⁻⁷ for the mismatches offered.
+Observations are cut at K, so that costs are bounded: the worlds are those of the cut
+observations. Decision makers do not know of the cut; it touches fewer than one of 10⁶
+observations at the mismatches offered.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ptft_jax.types import Portfolio
-from ptft_jax.worlds import contaminated, gamma_poisson
+from ptft_jax.worlds import contaminated, gamma_poisson, gaussian_means
 from ptft_jax.worlds.world import World
 from theory import mismatch
 
@@ -27,15 +28,16 @@ class Instances(NamedTuple):
 
 
 class PathWorld(NamedTuple):
-    """A newsvendor world with a synthetic and a real law.
+    """A world with a synthetic and a real law.
 
     Attributes:
       name: as `--world` takes it.
       description: one line.
+      problem: newsvendor (of counts) or means.
       law_of: `mismatch -> (World, law)`; P at 0. The predictive law of an instance
         depends on its observations through their total.
       distance: `(mismatch, k) -> TV(P, Q)` of the law of k observations.
-      quantile: critical ratio q.
+      quantile: critical ratio q; not used for means.
       cap: K, where demand is cut.
       observations: m of each instance, unless the user asks otherwise.
       mismatches: dials of a run, unless the user asks otherwise.
@@ -44,6 +46,7 @@ class PathWorld(NamedTuple):
 
     name: str
     description: str
+    problem: str
     law_of: Callable[[float], tuple[World, Any]]
     distance: Callable[[float, int], float]
     quantile: float
@@ -77,7 +80,7 @@ def draw(
     type_key, demand_key = jax.random.split(key)
     types = world.sample_instances(type_key, law, num_instances)
     demand = world.sample_demand(demand_key, types, num_observations + 1)
-    demand = jnp.minimum(demand, float(path_world.cap))
+    demand = jnp.clip(demand, -float(path_world.cap), float(path_world.cap))
     observed = demand[:, :num_observations]
     portfolio = Portfolio(
         observed,
@@ -134,12 +137,42 @@ def _contaminated_distance(eps: float, k: int) -> float:
     return eps * _negbin_distance(BROAD, CLUSTER, k)
 
 
+SPREAD2, NOISE2 = 0.5, 2.0
+
+
+def _centered(gap: float) -> tuple[World, Any]:
+    numbers = (gap, SPREAD2**0.5, NOISE2**0.5)
+    law = gaussian_means.Law(*(jnp.asarray(x, jnp.float32) for x in numbers))
+    return _GAUSSIAN, law
+
+
+_GAUSSIAN = gaussian_means.world(NOISE2**0.5)
+
+
+def _centered_distance(gap: float, k: int) -> float:
+    sd = (SPREAD2 + NOISE2 / k) ** 0.5  # of the mean of k observations
+    return mismatch.gaussian(0.0, sd, gap, sd).total_variation
+
+
 WORLDS: dict[str, PathWorld] = {
     world.name: world
     for world in (
         PathWorld(
+            "gaussian_means",
+            "normal means, squared cost; mismatch = distance of the prior means",
+            "means",
+            _centered,
+            _centered_distance,
+            quantile=0.5,
+            cap=10,
+            observations=4,
+            mismatches=(0.1, 0.3),
+            largest=1.0,
+        ),
+        PathWorld(
             "gamma_poisson",
             "newsvendor, gamma rates; mismatch = log of the ratio of prior means",
+            "newsvendor",
             _shifted,
             _shifted_distance,
             quantile=0.9,
@@ -151,6 +184,7 @@ WORLDS: dict[str, PathWorld] = {
         PathWorld(
             "contaminated",
             "newsvendor, broad rates; mismatch = share of instances of another law",
+            "newsvendor",
             _contaminated,
             _contaminated_distance,
             quantile=0.9,
