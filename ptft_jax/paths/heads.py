@@ -18,7 +18,8 @@ from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.problem import Problem
 
 TEMPERATURE = 2.0  # of the weights, in units of the pretrained held-out cost
-PENALTY = np.log(4.0)  # log of the prior odds of a radius against the next larger one
+DOUBT = 8.0  # p √n, p the log of the prior odds of a radius against the next larger
+NUM_FOLDS = 4  # the last of them is the n₂ instances of the theorem
 SMALLEST = 256  # samples are padded to this, times a power of 4
 
 
@@ -41,8 +42,9 @@ class Fits(NamedTuple):
     first: Float[Array, "s j d"]  # fitted on the first n₁ instances
     gap: Float[Array, "s j"]  # certified, of those
     saved: Float[Array, "s j"]  # mean held-out cost of φ₀ less that of each head
-    held_out: Float[Array, "s"]  # mean held-out cost of φ₀
     whole: Float[Array, "s j d"]  # fitted on all n
+    crossed: Float[Array, "s j"]  # as `saved`, but over four folds, each held out once
+    cost: Float[Array, "s"]  # mean cost of φ₀ on all n
 
 
 def padded(n: int) -> int:
@@ -61,65 +63,85 @@ def padded(n: int) -> int:
 
 
 def make_fit(problem: Problem, radii: tuple[float, ...]) -> Callable[..., Fits]:
-    """Returns `fit(decided, n_fit, n) -> Fits`, compiled once a padded size.
+    """Returns `fit(decided, n) -> Fits`, compiled once a padded size.
 
     Args:
       problem: its cost and its solver are used.
       radii: r_1 < … < r_J.
 
     Returns:
-      A function of the seeds' instances [s, size], n₁ and n.
+      A function of the seeds' instances [s, size] and n.
     """
 
-    def one(decided: Decided, n_fit, n):
+    def one(decided: Decided, n):
         position = jnp.arange(decided.label.shape[0])
-        is_first, is_used = position < n_fit, position < n
-        held_out = (is_used & ~is_first) / jnp.maximum(n - n_fit, 1)
+        is_used = position < n
+        fold = jnp.where(is_used, position * NUM_FOLDS // n, NUM_FOLDS)
         before = problem.cost(decided.base, decided.label)
 
+        def solve(is_in, radius):
+            return problem.solve(decided, is_in.astype(jnp.float32), radius)
+
         def at(radius):
-            u, gap = problem.solve(decided, is_first.astype(jnp.float32), radius)
-            whole, _ = problem.solve(decided, is_used.astype(jnp.float32), radius)
-            after = problem.cost(problem_.decisions(decided, u), decided.label)
-            return u, gap, (held_out * (before - after)).sum(), whole
+            def without(k):
+                u, gap = solve(is_used & (fold != k), radius)
+                after = problem.cost(problem_.decisions(decided, u), decided.label)
+                return u, gap, jnp.where(fold == k, before - after, 0.0).sum()
 
-        first, gap, saved, whole = jax.lax.map(at, jnp.asarray(radii))
-        return Fits(first, gap, saved, (held_out * before).sum(), whole)
+            heads, gaps, saved = jax.lax.map(without, jnp.arange(NUM_FOLDS))
+            whole, _ = solve(is_used, radius)
+            last = (fold == NUM_FOLDS - 1).sum()
+            return heads[-1], gaps[-1], saved[-1] / last, whole, saved.sum() / n
 
-    def fit(decided: Decided, n_fit: Int[Array, ""], n: Int[Array, ""]) -> Fits:
-        return jax.lax.map(lambda each: one(each, n_fit, n), decided)
+        found = jax.lax.map(at, jnp.asarray(radii))
+        return Fits(*found, jnp.where(is_used, before, 0.0).sum() / n)
+
+    def fit(decided: Decided, n: Int[Array, ""]) -> Fits:
+        return jax.lax.map(lambda each: one(each, n), decided)
 
     compiled = jax.jit(fit)
 
-    def run(decided: Decided, n_fit: int, n: int) -> Fits:
-        return jax.tree.map(np.asarray, compiled(decided_part(decided, n), n_fit, n))
+    def run(decided: Decided, n: int) -> Fits:
+        return jax.tree.map(np.asarray, compiled(decided_part(decided, n), n))
 
     return run
 
 
-def weigh(
-    saved: Float[np.ndarray, "s j"], cost: Float[np.ndarray, "s"], n_select: int
-) -> Float[np.ndarray, "s k"]:
-    """Shares of φ₀ and of the J heads in the tuned policy, from held-out costs.
-
-    w_j ∝ 4⁻ʲ exp(−n₂ R̂_j/T), T = 2R̂_0. The tuned policy is the head Σ w_j u_j: mixing
-    keeps what selection among few held-out instances would lose to luck. T is the
-    variance of the difference of two costs over twice its mean, roughly, where regrets
-    are quadratic (for squared cost exactly, at 2σ²): the weights are then nearly those
-    of a posterior.
+def num_fitted(n: int) -> int:
+    """n₁: all but the last of `NUM_FOLDS` folds.
 
     Args:
-      saved: R̂_0 − R̂_j, mean held-out cost of φ₀ less that of each head.
-      cost: R̂_0, mean held-out cost of φ₀.
-      n_select: n₂.
+      n: instances.
+
+    Returns:
+      The number of positions below n in the folds before the last.
+    """
+    return -(-(NUM_FOLDS - 1) * n // NUM_FOLDS)
+
+
+def weigh(
+    crossed: Float[np.ndarray, "s j"], cost: Float[np.ndarray, "s"], n: int
+) -> Float[np.ndarray, "s k"]:
+    """Shares of φ₀ and of the J heads in the tuned policy, from cross-fitted costs.
+
+    w_j ∝ exp(n (R̂_0 − R̂_j)/T − j p), T = 2R̂_0, p = 8/√n. The tuned policy is the head
+    Σ w_j u_j: mixing keeps what selection would lose to luck. T is the variance of the
+    difference of two costs over twice its mean, roughly, where regrets are quadratic
+    (for squared cost exactly, at 2σ²): the weights are then nearly those of a
+    posterior. p doubts large radii while there are too few instances to tell.
+
+    Args:
+      crossed: R̂_0 − R̂_j, mean cost of φ₀ less that of each head, held out in turn.
+      cost: R̂_0.
+      n: instances.
 
     Returns:
       Weights [s, J + 1], first that of no change; rows add up to 1.
     """
-    score = np.concatenate([np.zeros((len(saved), 1)), saved], axis=1)
+    score = np.concatenate([np.zeros((len(crossed), 1)), crossed], axis=1)
     heat = TEMPERATURE * np.maximum(np.asarray(cost, np.float64), 1e-30)[:, None]
-    logits = n_select * score / heat - PENALTY * np.arange(score.shape[1])
-    return special.softmax(logits, axis=1)
+    doubt = DOUBT / np.sqrt(n) * np.arange(score.shape[1])
+    return special.softmax(n * score / heat - doubt, axis=1)
 
 
 def make_risk(problem: Problem, pool: Decided) -> Callable[..., Float[np.ndarray, "k"]]:

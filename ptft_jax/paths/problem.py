@@ -17,6 +17,7 @@ from ptft_jax.paths import truth
 from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.worlds import PathWorld
 from ptft_jax.problems import means, newsvendor
+from theory import laws
 
 STEPS = 100  # of the newsvendor head's accelerated projection
 SMOOTHING = 0.002  # of its kink, in units of each instance's scale
@@ -36,6 +37,8 @@ class Problem(NamedTuple):
       move: `(radius) -> a`; |x − x⁰| ≤ a for heads of the ball.
       largest: `(a) -> B`; c ∈ [0, B] for decisions within a of [−K, K] or [0, K].
       slope: `(a) -> L`, Lipschitz constant of the cost there.
+      moments: `(decided, x) -> (H, V)` in numpy: Hessian in u of the expected cost of
+        decisions x, and second moment of its score.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Problem(NamedTuple):
     move: Callable[[float], float]
     largest: Callable[[float], float]
     slope: Callable[[float], float]
+    moments: Callable
 
 
 def make(path_world: PathWorld, mismatch: float, m: int, width: int) -> Problem:
@@ -88,6 +92,15 @@ def _newsvendor(table: truth.RegretTable, width: int) -> Problem:
         # E(X−y)⁺ for normal X is E(x−Y)⁺ for a normal demand of mean y
         return np.asarray(newsvendor.expected_cost_normal(x, y, sd, quantile))
 
+    def moments(decided: Decided, x):
+        exceedance, density = truth.curvature(table, x, decided.total)
+        return (
+            laws.pinball_hessian(decided.hidden, decided.scale, density),
+            laws.pinball_score_covariance(
+                decided.hidden, decided.scale, quantile, exceedance
+            ),
+        )
+
     return Problem(
         "newsvendor",
         cost=lambda x, y: newsvendor.cost(x, y, quantile),
@@ -98,6 +111,7 @@ def _newsvendor(table: truth.RegretTable, width: int) -> Problem:
         move=lambda radius: cap * radius * width**0.5,
         largest=lambda a: lipschitz * (cap + a),
         slope=lambda a: lipschitz,
+        moments=moments,
     )
 
 
@@ -140,6 +154,13 @@ def _means(law: Any, m: int, cap: int, width: int) -> Problem:
         return means.regret(x, average + share * (float(law.center) - average))
 
     least = float(law.noise) ** 2 + share * spread2
+
+    def moments(decided: Decided, x):
+        phi = np.asarray(decided.scale[:, None] * decided.hidden, np.float64)
+        second = least + np.asarray(regret(x, decided.total), np.float64)
+        weighted = lambda w: np.einsum("ni,n,nj->ij", phi, w, phi) / len(phi)
+        return weighted(np.full(len(phi), 2.0)), weighted(4.0 * second)
+
     return Problem(
         "means",
         cost=means.cost,
@@ -150,6 +171,7 @@ def _means(law: Any, m: int, cap: int, width: int) -> Problem:
         move=lambda radius: v**0.5 * radius * width**0.5,
         largest=lambda a: (2.0 * cap + a) ** 2,
         slope=lambda a: 2.0 * (2.0 * cap + a),
+        moments=moments,
     )
 
 

@@ -88,3 +88,30 @@ def regret(
     beyond = x - inside
     steep = jnp.where(beyond > 0.0, 1.0 - table.quantile, -table.quantile) * beyond
     return left + (right - left) * (inside - low) + steep
+
+
+def curvature(
+    table: RegretTable, x: Float[Array, "n"], total: Float[Array, "n"]
+) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
+    """Law of the next demand at each decision: P(Y > x | D), and its density.
+
+    Counts have no density: between whole numbers it is drawn as the line through their
+    probabilities, which is what the mean of many instances sees.
+
+    Args:
+      table: of `regret_table`.
+      x: decisions, any real numbers.
+      total: of each instance's observations.
+
+    Returns:
+      Exceedance in [0, 1], and density ≥ 0 per unit of demand.
+    """
+    cap = table.regret.shape[1] - 1
+    row = total.astype(jnp.int32)
+    low = jnp.clip(jnp.floor(x), 1.0, cap - 2.0)
+    at = lambda shift: table.regret[row, (low + shift).astype(jnp.int32)]
+    mass = jnp.diff(jnp.stack([at(k) for k in (-1.0, 0.0, 1.0, 2.0)]), 2, axis=0)
+    share = jnp.clip(x - low, 0.0, 1.0)
+    density = mass[0] + share * (mass[1] - mass[0])
+    below = table.quantile + at(1.0) - at(0.0)
+    return jnp.clip(1.0 - below, 0.0, 1.0), jnp.maximum(density, 0.0)
