@@ -74,7 +74,7 @@ def paths(
     (C2), and every certified row should hold (C3). The last lines say so with
     intervals over seeds and name what falls short of its target.
 
-    DIR gets risks.csv, bounds.csv, manifest.json, report.txt, figures/ and the networks.
+    DIR gets risks.csv, bounds.csv, manifest.json, report.txt, figures/ and networks/.
     Stopped and started again, the command goes on from the finished parts.
 
     Example: ptft paths --world gaussian_means --mismatch .1,.3 --n 32,256,2048

@@ -138,8 +138,8 @@ def execute(options: PathsOptions, quiet: bool, json: bool) -> run.Result:
             result = run.run(parts, settings, folder, watched)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"interrupted: finished worlds and mismatches are kept in {folder}; the "
-                "same command goes on from there"
+                f"interrupted: finished worlds and mismatches are kept in {folder}; "
+                "the same command goes on from there"
             ) from None
         watched.stage("drawing")
         write_figures(result)

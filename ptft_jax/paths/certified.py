@@ -124,9 +124,9 @@ def two_paths(world: World, sample: Sample) -> list[Row]:
     """The two-path bound of the tuned policy, plain and on differences of costs.
 
     The tuned head is Σ w_j û_j. The cost is convex, so R(Σ w_j û_j) ≤ Σ w_j R(û_j) ≤
-    Σ w_j R̂_j + η, and step 1 of the proof goes through with Σ w_j R̂_j − min_j R̂_j, which
-    is observed, added to every fine-tuning path (and Σ w_j R̂_j − R̂_0, if positive, to
-    the pretraining path).
+    Σ w_j R̂_j + η, whatever the weights were chosen by, and step 1 of the proof goes
+    through with Σ w_j R̂_j − min_j R̂_j, which is observed, added to every fine-tuning
+    path (and Σ w_j R̂_j − R̂_0, if positive, to the pretraining path).
 
     On differences: the statement is unchanged if c(φ₀) + b_j is taken off every cost of
     ball j, b_j ≥ |c(f) − c(φ₀)|; the range is then 2b_j, and 0 at j = 0.

@@ -162,7 +162,8 @@ def claim_1(result: Result, part: Part) -> Verdict:
     met = bool(whole.max() <= 1.5 and whole.mean() <= 1.2 and not above)
     measured = (
         f"tuned / harmonic {whole.mean():.2f} on average (95% {low:.2f} to {high:.2f}; "
-        f"target 1.2), largest {whole[worst]:.2f} at n = {tuned.n[worst]} (target 1.5); "
+        f"target 1.2), largest {whole[worst]:.2f} at n = {tuned.n[worst]} "
+        "(target 1.5); "
         f"at most {governs:.2f} times the smaller path; "
         + (f"above pretrained at n = {above}" if above else "never above pretrained")
     )
@@ -187,8 +188,7 @@ def claim_2(result: Result, part: Part) -> Verdict:
         numbers |= {"slope": fit.slope, "slope_interval": list(fit.interval)}
     head = found["head"].mean
     at = scaling.crossover(n, head, np.full(len(n), pretrain)) if len(n) > 1 else None
-    room = pretrain - facts["best_heads"][-1]
-    law = facts["per_instance"] / room if room > 0.0 else math.inf
+    law = facts["crossover_law"]
     where = "outside the n measured" if at is None else f"{at:.0f}"
     measured = (
         f"gain at n = {n[-1]} less that at n = {n[0]}: 95% {low:.3g} to {high:.3g}; "

@@ -27,7 +27,7 @@ MEASURED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 LAWS = {
     "harmonic": ("harmonic law of both paths", (0, (6, 1.5))),
-    "harmonic_predicted": ("harmonic law, nothing measured", (0, (2, 1.5))),
+    "pulled_law": ("sandwich law, best pull to pretrained", (0, (2, 1.5))),
 }
 CERTIFIED = {
     "pretrained_betting": ("pretrained, betting", "#0072B2"),
@@ -99,10 +99,8 @@ def _paths(axis, result: Result, part: Part) -> None:
     for name, (label, dashes) in LAWS.items():
         curve = laws[name]
         axis.plot(curve.n, curve.mean, color="black", ls=dashes, lw=1.4, label=label)
-    facts = result.facts[part]
-    room = facts["pretrain"] - facts["best_heads"][-1]
-    if room > 0.0:
-        at = facts["per_instance"] / room
+    at = result.facts[part]["crossover_law"]
+    if found["tuned"].n[0] <= at <= found["tuned"].n[-1]:
         axis.axvline(at, color="0.6", lw=1, ls=":", label="n* of the law")
     axis.set(xscale="log", yscale="log")
 
@@ -119,13 +117,8 @@ def _terms(axis, result: Result, part: Part) -> None:
     axis.stackplot(n, heights, labels=names, colors=colors, alpha=0.85)
     axis.plot(n, found["trivial"].mean, color="black", lw=1, label="trivial bound B")
     risk = claims.terms(rows, "risk", "term", "total")["total"]
-    mean = f"{risk.mean[-1]:.2g}"
-    axis.annotate(
-        f"true regret at n = {n[-1]}: {mean}",
-        (0.04, 0.03),
-        xycoords="axes fraction",
-        fontsize=7,
-    )
+    text = f"true regret at n = {n[-1]}: {risk.mean[-1]:.2g}"
+    axis.annotate(text, (0.03, 0.94), xycoords="axes fraction", fontsize=7)
     axis.set(xscale="log", ylim=(0.0, 2.2 * found["trivial"].mean[0]))
 
 
@@ -137,11 +130,12 @@ def _bounds(axis, result: Result, part: Part) -> None:
     tuned = claims.curves(result, part)["tuned"]
     cost = tuned._replace(mean=tuned.mean + bayes)
     _line(axis, cost, label="tuned, true cost", color="#D55E00", marker="s", lw=2)
-    for name, dashes in (("floor", (0, (1, 1))), ("clt", (0, (4, 2)))):
-        label = {"floor": "floor of any bound", "clt": "CLT, pretrained"}[name]
-        axis.plot(
-            tuned.n, found[name].mean, color="0.4", ls=dashes, lw=1.2, label=label
-        )
+    plain = {"color": "0.4", "lw": 1.2}
+    for name, label, ls in (
+        ("floor", "floor of any bound", (0, (1, 1))),
+        ("clt", "CLT, pretrained", (0, (4, 2))),
+    ):
+        axis.plot(tuned.n, found[name].mean, ls=ls, label=label, **plain)
     axis.axhline(bayes, color="black", lw=1, label="Bayes risk")
     ends = np.array([tuned.n[0], tuned.n[-1]], float)
     start = found["pretrained_hoeffding"].mean[0]

@@ -112,9 +112,8 @@ def make_train(
 
         state = train.init(params, optimizer)
         _, kept = jax.lax.scan(segment, state, jax.random.split(key, config.segments))
-        kept = jax.tree.map(
-            lambda new, old: jnp.concatenate([old[None], new]), kept, params
-        )
+        before = lambda new, old: jnp.concatenate([old[None], new])
+        kept = jax.tree.map(before, kept, params)
         held_out = _last(instances, n_fit)
         size = len(held_out.label)
         is_used = jnp.arange(size) < n - n_fit

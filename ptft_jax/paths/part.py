@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -23,7 +23,7 @@ from ptft_jax.paths.policy import Decided, Frozen
 from ptft_jax.paths.problem import Problem
 from ptft_jax.paths.worlds import Instances, PathWorld
 from ptft_jax.streams import cell_key
-from theory import certificates, laws
+from theory import certificates
 
 Row = dict[str, Any]
 Report = Callable[[str], None]
@@ -47,7 +47,7 @@ class Effort:
     pool: int = 1 << 17
     far: int = 1 << 16
     gradient_seeds: int = 4
-    gradient: GradientConfig = GradientConfig()
+    gradient: GradientConfig = field(default_factory=GradientConfig)
 
 
 class Setup(NamedTuple):
@@ -63,7 +63,7 @@ class Setup(NamedTuple):
     fresh: Decided
     cost_full: float
     world: certified.World
-    per_instance: float
+    quadratic: predicted.Quadratic
 
 
 def _drawer(path_world: PathWorld, mismatch: float, m: int):
@@ -114,6 +114,9 @@ def set_up(
     # a smaller ball lies in a larger one
     least = np.minimum.accumulate([pretrain, *least])[1:]
     moments = solved.moments(far, problem.decisions(far, best[-1]))
+    quadratic = predicted.Quadratic(
+        *moments, np.asarray(best[-1], np.float64), float(least[-1]), effort.radii[-1]
+    )
     world = certified.World(
         solved,
         effort.radii,
@@ -137,7 +140,7 @@ def set_up(
         fresh,
         _full_information(path_world, mismatch, types),
         world,
-        laws.sandwich(*moments, 1),
+        quadratic,
     )
 
 
@@ -201,7 +204,7 @@ def run(
         "bracket": setup.world.bracket,
         "total_variation": setup.world.distance,
         "best_heads": list(map(float, setup.world.approximation)),
-        "per_instance": setup.per_instance,
+        "crossover_law": predicted.crossover(setup.quadratic, setup.world.pretrain),
         "trivial": setup.problem.largest(0.0),
         "wall_s": round(time.perf_counter() - start, 1),
     }
@@ -310,15 +313,13 @@ def _laws(setup: Setup, n, seeds: int, risks: list[Row]) -> list[Row]:
     curves = predicted.Curves(
         n,
         setup.world.pretrain,
-        float(setup.world.approximation[-1]),
-        setup.per_instance,
         mean("head"),
         mean("tuned"),
         size,
         setup.problem.largest(0.0),
     )
     rows = []
-    for name, (tier, about, values) in predicted.by_n(curves).items():
+    for name, (tier, about, values) in predicted.by_n(curves, setup.quadratic).items():
         for i, k in enumerate(n):
             for seed in range(seeds):
                 row = {"n": k, "seed": seed, "bound": name, "tier": tier}

@@ -140,10 +140,11 @@ def make_decide(frozen: Frozen, cap: int) -> Callable[..., Decided]:
     def decide(params, instances: Instances, context: Portfolio | None = None):
         context = frozen.context if context is None else context
         n = len(instances.label)
-        parts = [
-            block(params, jax.tree.map(lambda a: a[i : i + BLOCK], instances), context)
+        cuts = [
+            jax.tree.map(lambda leaf, at=i: leaf[at : at + BLOCK], instances)
             for i in range(0, n, BLOCK)
         ]
+        parts = [block(params, cut, context) for cut in cuts]
         return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
     return decide
