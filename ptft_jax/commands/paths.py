@@ -9,9 +9,9 @@ from ptft_jax.commands import common
 from ptft_jax.experiment import UsageError
 from ptft_jax.paths import claims, figures, run, text, worlds
 from ptft_jax.paths.gradients import GradientConfig
-from ptft_jax.paths.part import Effort
 from ptft_jax.paths.policy import PolicyConfig
 from ptft_jax.paths.run import Part, Settings
+from ptft_jax.paths.setups import Effort
 
 LEAST_N = 16  # four folds of a few instances
 LARGEST_N = 1 << 16

@@ -1,4 +1,4 @@
-"""Certificates of one sample: the two-path bound, PAC-Bayes along the path, betting.
+"""Certificates of the heads of one sample: the two-path bound, PAC-Bayes on the path.
 
 Every bound here holds with probability ≥ 1−δ, each taken alone. Host code in float64.
 """
@@ -13,7 +13,7 @@ from scipy import special, stats
 from ptft_jax.paths import problem as problem_
 from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.problem import Problem
-from theory import capacity, certificates, pac_bayes, two_path
+from theory import capacity, pac_bayes, two_path
 
 PATH_STEPS = np.linspace(0.0, 1.0, 9)
 PATH_SCALE = 0.01  # σ of the Gaussian prior and posterior of a head
@@ -129,7 +129,8 @@ def two_paths(world: World, sample: Sample) -> list[Row]:
     path (and Σ w_j R̂_j − R̂_0, if positive, to the pretraining path).
 
     On differences: the statement is unchanged if c(φ₀) + b_j is taken off every cost of
-    ball j, b_j ≥ |c(f) − c(φ₀)|; the range is then 2b_j, and 0 at j = 0.
+    ball j, b_j ≥ |c(f) − c(φ₀)|; the range is then 2b_j, and 0 at j = 0. Each ball may
+    have the smaller of its two ranges.
 
     Args:
       world: what is known of the world.
@@ -143,7 +144,10 @@ def two_paths(world: World, sample: Sample) -> list[Row]:
     mixed = float(sample.weights @ mean)
     moves = [problem.move(r) for r in world.radii]
     ranges = [problem.largest(a) for a in (0.0, *moves)]
-    paired = [2.0 * _difference(problem, a) for a in moves]
+    paired = [
+        min(2.0 * difference(problem, a), plain)
+        for a, plain in zip(moves, ranges[1:], strict=True)
+    ]
     complexity = [
         capacity.linear_ball(
             decided.hidden[:n_fit], decided.scale[:n_fit], r, problem.slope(a)
@@ -174,8 +178,16 @@ def two_paths(world: World, sample: Sample) -> list[Row]:
     return found
 
 
-def _difference(problem: Problem, move: float) -> float:
-    """Largest |c(x, y) − c(x⁰, y)| for |x − x⁰| ≤ a."""
+def difference(problem: Problem, move: float) -> float:
+    """Largest |c(x, y) − c(x⁰, y)| for |x − x⁰| ≤ a.
+
+    Args:
+      problem: its Lipschitz constant is used.
+      move: a ≥ 0.
+
+    Returns:
+      L a.
+    """
     return problem.slope(move) * move
 
 
@@ -224,80 +236,8 @@ def path(world: World, sample: Sample) -> list[Row]:
     return rows("pac_bayes_path", terms, risk, world.delta)
 
 
-def betting(world: World, sample: Sample) -> list[Row]:
-    """Held-out betting bounds of the pretrained and the tuned policy, and of the gain.
-
-    The weights of the tuned policy were chosen on the n₂ instances, so every candidate
-    is bounded at δ/(J+1), every gain over φ₀ at δ/J, and by Jensen's inequality
-    R(tuned) ≤ Σ w_j U_j and R(φ₀) − R(tuned) ≥ Σ_{j≥1} w_j L_j. φ₀ alone has never seen
-    the n instances and is bounded on all of them.
-
-    Args:
-      world: what is known of the world.
-      sample: one seed at one n.
-
-    Returns:
-      Rows `pretrained_betting`, `pretrained_hoeffding`, `tuned_betting`, `tuned_gain`.
-    """
-    problem, decided, delta = world.problem, sample.decided, world.delta
-    first = problem.largest(0.0)
-    before = np.asarray(problem.cost(decided.base, decided.label), np.float64)
-    risk = world.bayes + world.pretrain
-    found = []
-    for name in ("betting", "hoeffding"):
-        total = first * getattr(certificates, name)(before / first, delta)
-        terms = {"total": total, "empirical": before.mean()}
-        terms["deviation"] = total - terms["empirical"]
-        found += rows(f"pretrained_{name}", terms, risk, delta)
-    costs = held_out_costs(world, sample)
-    moves = [problem.move(r) for r in (0.0, *world.radii)]
-    share = delta / len(moves)
-    upper = [
-        problem.largest(a) * certificates.betting(c / problem.largest(a), share)
-        for a, c in zip(moves, costs, strict=True)
-    ]
-    total, empirical = (float(sample.weights @ v) for v in (upper, costs.mean(1)))
-    terms = {"total": total, "empirical": empirical, "deviation": total - empirical}
-    found += rows("tuned_betting", terms, world.bayes + sample.tuned, delta)
-    share = delta / len(world.radii)
-    gains = [
-        certificates.paired_gain(c, costs[0], share, _difference(problem, a))
-        for a, c in zip(moves[1:], costs[1:], strict=True)
-    ]
-    total = float(sample.weights[1:] @ gains)
-    saved = float(costs[0].mean()) - empirical
-    terms = {"total": total, "empirical": saved, "deviation": total - saved}
-    gain = world.pretrain - sample.tuned
-    return found + rows("tuned_gain", terms, gain, delta, is_gain=True)
-
-
-def references(world: World, sample: Sample) -> list[Row]:
-    """What no distribution-free bound can be below, and the normal approximation.
-
-    Args:
-      world: what is known of the world.
-      sample: one seed at one n.
-
-    Returns:
-      Rows of tier law: `floor` and `clt`, of the cost of φ₀ on n instances.
-    """
-    problem, n = world.problem, len(sample.decided.label)
-    largest, risk = problem.largest(0.0), world.bayes + world.pretrain
-    costs = np.asarray(problem.cost(sample.decided.base, sample.decided.label))
-    normal = float(stats.norm.isf(world.delta)) * costs.std(ddof=1) / math.sqrt(n)
-    values = {
-        "floor": largest * certificates.floor(risk / largest, n, world.delta),
-        "clt": float(costs.mean() + normal),
-    }
-    common = {"tier": "law", "term": "total", "risk": risk, "delta": world.delta}
-    return [
-        {**common, "bound": name, "value": value, "holds": ""}
-        for name, value in values.items()
-    ]
-
-
-def all_rows(world: World, sample: Sample) -> list[Row]:
-    """Every certificate of a sample.
+def of_heads(world: World, sample: Sample) -> list[Row]:
+    """The certificates of the class of heads.
 
     Args:
       world: what is known of the world.
@@ -309,6 +249,4 @@ def all_rows(world: World, sample: Sample) -> list[Row]:
     return [
         *two_paths(world, sample),
         *path(world, sample),
-        *betting(world, sample),
-        *references(world, sample),
     ]

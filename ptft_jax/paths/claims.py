@@ -7,18 +7,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from ptft_jax.paths.part import Row
+from ptft_jax.paths import curves as curves_
+from ptft_jax.paths.curves import Curve
 from ptft_jax.paths.run import Part, Result
-from theory import laws, scaling
-
-
-class Curve(NamedTuple):
-    """Regret of a method by n: mean over seeds, standard error, and every seed."""
-
-    n: tuple[int, ...]
-    mean: Float[np.ndarray, "n"]
-    error: Float[np.ndarray, "n"]
-    seeds: Float[np.ndarray, "n s"]
+from theory import laws, scaling, two_path
 
 
 class Verdict(NamedTuple):
@@ -29,78 +21,6 @@ class Verdict(NamedTuple):
     measured: str
     met: bool
     numbers: dict[str, Any]
-
-
-def curves(result: Result, part: Part) -> dict[str, Curve]:
-    """Regret over Bayes of every method.
-
-    Args:
-      result: tables of a run.
-      part: world and mismatch.
-
-    Returns:
-      Curves by method.
-    """
-    bayes = result.facts[part]["bayes"]
-    found: dict[str, dict[int, list[float]]] = {}
-    for row in result.risks:
-        if (row["world"], row["mismatch"]) == part:
-            by_n = found.setdefault(row["method"], {})
-            by_n.setdefault(row["n"], []).append(row["cost"] - bayes)
-    return {method: curve_of(by_n) for method, by_n in found.items()}
-
-
-def curve_of(by_n: dict[int, list[float]]) -> Curve:
-    """Means and standard errors over seeds.
-
-    Args:
-      by_n: values of every seed, the same number at each n.
-
-    Returns:
-      The curve; errors are NaN for one seed.
-    """
-    n = tuple(sorted(by_n))
-    seeds = np.array([by_n[k] for k in n])
-    count = seeds.shape[1]
-    spread = seeds.std(1, ddof=1) if count > 1 else np.full(len(n), math.nan)
-    return Curve(n, seeds.mean(1), spread / math.sqrt(count), seeds)
-
-
-def totals(result: Result, part: Part, column: str = "value") -> dict[str, Curve]:
-    """Every bound's total by n.
-
-    Args:
-      result: tables of a run.
-      part: world and mismatch.
-      column: value or risk.
-
-    Returns:
-      Curves by bound.
-    """
-    return terms(_rows(result, part), column, "bound", "total")
-
-
-def terms(rows: list[Row], column: str, by: str, term: str | None) -> dict[str, Curve]:
-    """Curves of a column of `bounds.csv`.
-
-    Args:
-      rows: of the table.
-      column: to average.
-      by: column that names the curves.
-      term: the rows to take, or None for all.
-
-    Returns:
-      Curves by name.
-    """
-    found: dict[str, dict[int, list[float]]] = {}
-    for row in rows:
-        if term in (None, row["term"]):
-            found.setdefault(row[by], {}).setdefault(row["n"], []).append(row[column])
-    return {name: curve_of(by_n) for name, by_n in found.items()}
-
-
-def _rows(result: Result, part: Part) -> list[Row]:
-    return [r for r in result.bounds if (r["world"], r["mismatch"]) == part]
 
 
 def interval(values: Float[np.ndarray, "s"]) -> tuple[float, float]:
@@ -146,7 +66,7 @@ def ratios(found: dict[str, Curve], method: str = "tuned"):
 
 def claim_1(result: Result, part: Part) -> Verdict:
     """C1: the tuned error against the harmonic combination of the two paths."""
-    found = curves(result, part)
+    found = curves_.curves(result, part)
     whole, pseudo = ratios(found)
     tuned, pretrain = found["tuned"], found["pretrained"].mean[0]
     worst = int(whole.argmax())
@@ -174,7 +94,7 @@ def claim_1(result: Result, part: Part) -> Verdict:
 
 def claim_2(result: Result, part: Part) -> Verdict:
     """C2: growth of the gain, and where the two paths cross."""
-    found, facts = curves(result, part), result.facts[part]
+    found, facts = curves_.curves(result, part), result.facts[part]
     tuned, pretrain = found["tuned"], found["pretrained"].mean[0]
     gain, n = pretrain - tuned.seeds, np.array(tuned.n)
     low, high = interval(gain[-1] - gain[0])
@@ -200,10 +120,10 @@ def claim_2(result: Result, part: Part) -> Verdict:
 
 def claim_3(result: Result, part: Part) -> Verdict:
     """C3: every certified row on the right side of what it bounds; the slopes."""
-    rows = [r for r in _rows(result, part) if r["tier"] == "certified"]
+    rows = [r for r in curves_.rows_of(result, part) if r["tier"] == "certified"]
     rows = [r for r in rows if r["term"] == "total"]
     held = sum(r["holds"] for r in rows)
-    total = totals(result, part)["two_path"]
+    total = curves_.totals(result, part)["two_path"]
     trivial = result.facts[part]["trivial"]
     below = [n for n, v in zip(total.n, total.mean, strict=True) if v < trivial]
     late = [n for n in total.n if n >= 1024]
@@ -232,10 +152,8 @@ def dominant(result: Result, part: Part, bound: str = "two_path") -> dict[int, s
     Returns:
       Names of terms by n.
     """
-    from theory import two_path
-
-    rows = [r for r in _rows(result, part) if r["bound"] == bound]
-    found = terms(rows, "value", "term", None)
+    rows = [r for r in curves_.rows_of(result, part) if r["bound"] == bound]
+    found = curves_.terms(rows, "value", "term", None)
     n = found["total"].n
     best = np.argmax([found[name].mean for name in two_path.TERMS], axis=0)
     return {k: two_path.TERMS[j] for k, j in zip(n, best, strict=True)}

@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ptft_jax.paths import claims
-from ptft_jax.paths.claims import Curve
+from ptft_jax.paths import curves
+from ptft_jax.paths.curves import Curve
 from ptft_jax.paths.run import Part, Result
 from ptft_jax.plotting import THIN
 from theory import two_path
@@ -67,7 +67,7 @@ def _panels(result: Result, draw: Callable[..., None], label: str) -> Figure:
     for line, parts in zip(axes, rows, strict=True):
         for axis, part in zip(line, parts, strict=False):
             draw(axis, result, part)
-            _dress(axis, claims.curves(result, part)["tuned"].n)
+            _dress(axis, curves.curves(result, part)["tuned"].n)
             axis.set_title(f"{part.world}, mismatch {part.mismatch:g}", fontsize=10)
             found = axis.get_legend_handles_labels()
             handles |= dict(zip(found[1], found[0], strict=True))
@@ -91,11 +91,11 @@ def _line(axis, curve: Curve, **look: Any) -> None:
 
 
 def _paths(axis, result: Result, part: Part) -> None:
-    found = claims.curves(result, part)
+    found = curves.curves(result, part)
     for method, (label, look) in MEASURED.items():
         if method in found:
             _line(axis, found[method], label=label, **look)
-    laws = claims.totals(result, part)
+    laws = curves.totals(result, part)
     for name, (label, dashes) in LAWS.items():
         curve = laws[name]
         axis.plot(curve.n, curve.mean, color="black", ls=dashes, lw=1.4, label=label)
@@ -108,7 +108,7 @@ def _paths(axis, result: Result, part: Part) -> None:
 def _terms(axis, result: Result, part: Part) -> None:
     rows = [r for r in result.bounds if (r["world"], r["mismatch"]) == part]
     rows = [r for r in rows if r["bound"] == "two_path"]
-    found = claims.terms(rows, "value", "term", None)
+    found = curves.terms(rows, "value", "term", None)
     n = found["total"].n
     heights = [found[name].mean for name in two_path.TERMS]
     names = [name.replace("_", " ") for name in two_path.TERMS]
@@ -116,18 +116,18 @@ def _terms(axis, result: Result, part: Part) -> None:
     colors = (*colors, "#E69F00", "0.6")
     axis.stackplot(n, heights, labels=names, colors=colors, alpha=0.85)
     axis.plot(n, found["trivial"].mean, color="black", lw=1, label="trivial bound B")
-    risk = claims.terms(rows, "risk", "term", "total")["total"]
+    risk = curves.terms(rows, "risk", "term", "total")["total"]
     text = f"true regret at n = {n[-1]}: {risk.mean[-1]:.2g}"
     axis.annotate(text, (0.03, 0.94), xycoords="axes fraction", fontsize=7)
     axis.set(xscale="log", ylim=(0.0, 2.2 * found["trivial"].mean[0]))
 
 
 def _bounds(axis, result: Result, part: Part) -> None:
-    found = claims.totals(result, part)
+    found = curves.totals(result, part)
     for name, (label, color) in CERTIFIED.items():
         _line(axis, found[name], label=label, color=color, ls=":", marker=".")
     bayes = result.facts[part]["bayes"]
-    tuned = claims.curves(result, part)["tuned"]
+    tuned = curves.curves(result, part)["tuned"]
     cost = tuned._replace(mean=tuned.mean + bayes)
     _line(axis, cost, label="tuned, true cost", color="#D55E00", marker="s", lw=2)
     plain = {"color": "0.4", "lw": 1.2}
@@ -146,8 +146,8 @@ def _bounds(axis, result: Result, part: Part) -> None:
 
 
 def _gain(axis, result: Result, part: Part) -> None:
-    facts, found = result.facts[part], claims.totals(result, part)
-    tuned = claims.curves(result, part)["tuned"]
+    facts, found = result.facts[part], curves.totals(result, part)
+    tuned = curves.curves(result, part)["tuned"]
     gain = tuned._replace(mean=facts["pretrain"] - tuned.mean)
     look = {"color": "#D55E00", "marker": "s", "lw": 2}
     axis.errorbar(gain.n, gain.mean, yerr=gain.error, label="true gain", **look)

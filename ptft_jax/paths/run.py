@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ptft_jax import provenance, result_tables, store
-from ptft_jax.paths import part, policy, worlds
-from ptft_jax.paths.part import Effort, Row
+from ptft_jax.paths import part, policy, setups, worlds
+from ptft_jax.paths.part import Row
 from ptft_jax.paths.policy import PolicyConfig
+from ptft_jax.paths.setups import Effort
 from ptft_jax.progress import Progress
 
 RISKS = (*result_tables.RISKS, "mismatch")
@@ -120,7 +121,7 @@ def _measure(each: Part, settings: Settings, folder, progress) -> dict[str, Any]
         path_world, m, settings.policy, folder / "networks", pretraining
     )
     progress.stage(f"{where}: fresh instances")
-    setup = part.set_up(
+    setup = setups.set_up(
         path_world, each.mismatch, m, frozen, settings.effort, settings.delta
     )
     report = lambda text: progress.stage(f"{where}: {text}")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ptft_jax.paths import claims
+from ptft_jax.paths import curves
 from ptft_jax.paths.claims import Verdict
 from ptft_jax.paths.run import Part, Result
 
@@ -20,8 +20,8 @@ def table(result: Result, part: Part) -> str:
     Returns:
       Lines of text.
     """
-    found = claims.curves(result, part)
-    totals = claims.totals(result, part)
+    found = curves.curves(result, part)
+    totals = curves.totals(result, part)
     n = found["tuned"].n
     facts = result.facts[part]
     lines = [
@@ -77,10 +77,10 @@ def summary(result: Result, verdicts: list[Verdict]) -> dict[str, Any]:
     """
     parts = []
     for part in result.facts:
-        curves = claims.curves(result, part) | claims.totals(result, part)
+        every = curves.curves(result, part) | curves.totals(result, part)
         found = {
             name: dict(zip(map(str, c.n), c.mean.tolist(), strict=True))
-            for name, c in curves.items()
+            for name, c in every.items()
         }
         parts.append({**part._asdict(), "facts": result.facts[part], "results": found})
     judged = [

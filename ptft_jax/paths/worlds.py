@@ -120,7 +120,7 @@ def _shifted_distance(dial: float, k: int) -> float:
     return _negbin_distance((SHAPE, MEAN), (SHAPE, MEAN * float(np.exp(dial))), k)
 
 
-BROAD, CLUSTER = (3.0, 10.0), (60.0, 30.0)
+BROAD, OTHERS = (3.0, 10.0), (10.0, 25.0)
 
 
 def _contaminated(eps: float) -> tuple[World, Any]:
@@ -129,12 +129,12 @@ def _contaminated(eps: float) -> tuple[World, Any]:
     world = contaminated.contaminated(
         gamma_poisson.WORLD, gamma_poisson.WORLD, eps, "contaminated", ""
     )
-    law = contaminated.Law(_law(*BROAD), _law(*CLUSTER), jnp.asarray(eps))
+    law = contaminated.Law(_law(*BROAD), _law(*OTHERS), jnp.asarray(eps))
     return world, law
 
 
 def _contaminated_distance(eps: float, k: int) -> float:
-    return eps * _negbin_distance(BROAD, CLUSTER, k)
+    return eps * _negbin_distance(BROAD, OTHERS, k)
 
 
 SPREAD2, NOISE2 = 0.5, 2.0
@@ -190,7 +190,7 @@ WORLDS: dict[str, PathWorld] = {
             quantile=0.9,
             cap=100,
             observations=2,
-            mismatches=(0.1, 0.3),
+            mismatches=(0.2, 0.5),
             largest=1.0 - 1e-6,
         ),
     )
