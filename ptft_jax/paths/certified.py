@@ -114,7 +114,7 @@ def held_out_costs(world: World, sample: Sample) -> Float[np.ndarray, "k l"]:
     heads = [np.zeros(world.width), *sample.first]
     return np.stack(
         [
-            np.asarray(world.problem.cost(problem_.decisions(last, u), last.label))
+            world.problem.host_cost(problem_.decisions(last, u), last.label)
             for u in heads
         ]
     )

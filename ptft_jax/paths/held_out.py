@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 from scipy import stats
 
 from ptft_jax.paths import certified
@@ -26,7 +25,7 @@ def betting(world: certified.World, sample: certified.Sample) -> list[certified.
     """
     problem, decided, delta = world.problem, sample.decided, world.delta
     first = problem.largest(0.0)
-    before = np.asarray(problem.cost(decided.base, decided.label), np.float64)
+    before = problem.host_cost(decided.base, decided.label)
     risk = world.bayes + world.pretrain
     found = []
     for name in ("betting", "hoeffding"):
@@ -68,7 +67,7 @@ def references(world: certified.World, sample: certified.Sample) -> list[certifi
     """
     problem, n = world.problem, len(sample.decided.label)
     largest, risk = problem.largest(0.0), world.bayes + world.pretrain
-    costs = np.asarray(problem.cost(sample.decided.base, sample.decided.label))
+    costs = problem.host_cost(sample.decided.base, sample.decided.label)
     normal = float(stats.norm.isf(world.delta)) * costs.std(ddof=1) / math.sqrt(n)
     values = {
         "floor": largest * certificates.floor(risk / largest, n, world.delta),

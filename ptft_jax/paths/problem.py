@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy import special, stats
 
 from ptft_jax import head, risk
 from ptft_jax.model import Decision
@@ -28,7 +29,8 @@ class Problem(NamedTuple):
 
     Attributes:
       name: newsvendor or means.
-      cost: `(x, y) -> c`, of numpy or jax arrays.
+      cost: `(x, y) -> c`, in jax.
+      host_cost: the same in numpy, in float64.
       randomised: `(x, sd, y) -> E c(x + sd·z, y)`, z standard normal, in numpy.
       regret: `(x, total) -> [n]`, exact expected cost above the Bayes decision's.
       bayes: `(total) -> [n]`, expected cost of the Bayes decision.
@@ -43,6 +45,7 @@ class Problem(NamedTuple):
 
     name: str
     cost: Callable
+    host_cost: Callable
     randomised: Callable
     regret: Callable
     bayes: Callable
@@ -88,9 +91,13 @@ def _newsvendor(table: truth.RegretTable, width: int) -> Problem:
         unit = (weight * scale).sum() / weight.sum()
         return found.head, found.gap * unit
 
+    def host_cost(x, y):
+        return np.maximum(quantile * (y - x), (1.0 - quantile) * (x - y))
+
     def randomised(x, sd, y):
-        # E(X−y)⁺ for normal X is E(x−Y)⁺ for a normal demand of mean y
-        return np.asarray(newsvendor.expected_cost_normal(x, y, sd, quantile))
+        z = (x - y) / sd
+        over = sd * (z * special.ndtr(z) + stats.norm.pdf(z))
+        return quantile * (y - x) + over
 
     def moments(decided: Decided, x):
         exceedance, density = truth.curvature(table, x, decided.total)
@@ -103,7 +110,8 @@ def _newsvendor(table: truth.RegretTable, width: int) -> Problem:
 
     return Problem(
         "newsvendor",
-        cost=lambda x, y: newsvendor.cost(x, y, quantile),
+        cost=lambda x, y: newsvendor.cost(x, y, jnp.full_like(x, quantile)),
+        host_cost=host_cost,
         randomised=randomised,
         regret=lambda x, total: truth.regret(table, x, total),
         bayes=lambda total: table.bayes[total.astype(jnp.int32)],
@@ -164,7 +172,8 @@ def _means(law: Any, m: int, cap: int, width: int) -> Problem:
     return Problem(
         "means",
         cost=means.cost,
-        randomised=lambda x, sd, y: means.cost(x, y) + sd**2,
+        host_cost=lambda x, y: (x - y) ** 2,
+        randomised=lambda x, sd, y: (x - y) ** 2 + sd**2,
         regret=regret,
         bayes=lambda total: jnp.full_like(total, least),
         solve=least_squares,
