@@ -68,6 +68,7 @@ def claim_1(result: Result, part: Part) -> Verdict:
     """C1: the tuned error against the harmonic combination of the two paths."""
     found = curves_.curves(result, part)
     whole, pseudo = ratios(found)
+    again = ratios(found, "refitted")[0]
     tuned, pretrain = found["tuned"], found["pretrained"].mean[0]
     worst = int(whole.argmax())
     low, high = interval(pseudo.mean(0))
@@ -84,11 +85,13 @@ def claim_1(result: Result, part: Part) -> Verdict:
         f"tuned / harmonic {whole.mean():.2f} on average (95% {low:.2f} to {high:.2f}; "
         f"target 1.2), largest {whole[worst]:.2f} at n = {tuned.n[worst]} "
         "(target 1.5); "
+        f"refitted on all n {again.mean():.2f}, largest {again.max():.2f}; "
         f"at most {governs:.2f} times the smaller path; "
         + (f"above pretrained at n = {above}" if above else "never above pretrained")
     )
     numbers = {"n": list(tuned.n), "ratio": whole.tolist(), "average": whole.mean()}
     numbers |= {"interval": [low, high], "above_pretrained": above}
+    numbers |= {"refitted_ratio": again.tolist()}
     return Verdict("C1", part, measured, met, numbers)
 
 

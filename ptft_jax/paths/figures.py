@@ -159,8 +159,9 @@ def _gain(axis, result: Result, part: Part) -> None:
         certified.n, certified.mean, yerr=certified.error, label="certified", **look
     )
     axis.axhline(0.0, color="0.5", lw=0.8)
-    room = max(facts["pretrain"], 1e-12)
-    axis.set_yscale("symlog", linthresh=room)
+    # a whole decade, so that no two labels touch at 0
+    threshold = 10.0 ** math.ceil(math.log10(max(facts["pretrain"], 1e-12)))
+    axis.set_yscale("symlog", linthresh=threshold)
     axis.set(xscale="log")
 
 

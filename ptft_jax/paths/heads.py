@@ -18,7 +18,7 @@ from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.problem import Problem
 
 TEMPERATURE = 4.0  # of the weights, in units of the pretrained held-out cost
-DOUBT = 6.0  # p √n, p the log of the prior odds of a radius against the next larger
+DOUBT = 3.0  # p √n, p the log of the prior odds of a radius against the next larger
 NUM_FOLDS = 4  # the last of them is the n₂ instances of the theorem
 SMALLEST = 256  # samples are padded to this, times a power of 4
 
@@ -124,7 +124,7 @@ def weigh(
 ) -> Float[np.ndarray, "s k"]:
     """Shares of φ₀ and of the J heads in the tuned policy, from cross-fitted costs.
 
-    w_j ∝ exp(n (R̂_0 − R̂_j)/T − j p), T = 4R̂_0, p = 6/√n. The tuned policy is the head
+    w_j ∝ exp(n (R̂_0 − R̂_j)/T − j p), T = 4R̂_0, p = 3/√n. The tuned policy is the head
     Σ w_j u_j: mixing keeps what selection would lose to luck. At T = 2R̂_0, 2σ² for
     squared cost, the weights would be nearly those of a posterior if the n costs were
     one sample; twice that trusts them less. p doubts large radii while there are too

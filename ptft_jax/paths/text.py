@@ -27,17 +27,17 @@ def table(result: Result, part: Part) -> str:
     lines = [
         f"{part.world}, mismatch {part.mismatch:g} (TV {facts['total_variation']:.3f}, "
         f"Bayes cost {facts['bayes']:.4f}); regret over Bayes, mean ± s.e.",
-        f"{'':<22}" + "".join(f"{'n = ' + str(k):>18}" for k in n),
+        f"{'':<34}" + "".join(f"{'n = ' + str(k):>18}" for k in n),
     ]
     for method in (*SHOWN, *MORE):
         if method in found:
             pairs = zip(found[method].mean, found[method].error, strict=True)
             cells = [f"{f'{v:.4f} ± {e:.4f}':>18}" for v, e in pairs]
-            lines.append(f"{method:<22}" + "".join(cells))
+            lines.append(f"{method:<34}" + "".join(cells))
     for name, curve in totals.items():
         cells = "".join(f"{v:>18.4f}" for v in curve.mean)
         tier = _tier(result, part, name)
-        lines.append(f"{name + ' [' + tier + ']':<34}"[:40] + cells[12:])
+        lines.append(f"{f'{name} [{tier}]':<34}" + cells)
     return "\n".join(lines)
 
 
