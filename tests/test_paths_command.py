@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptft_jax import cli
+from ptft_jax import cli, store
 from ptft_jax.commands import paths as command
 from ptft_jax.paths import claims, curves, run
 from ptft_jax.paths.gradients import GradientConfig
@@ -18,7 +18,7 @@ EFFORT = Effort(
     radii=(0.01, 0.1),
     path_radius=1,
     pool=1 << 14,
-    far=1 << 12,
+    far=1 << 11,
     gradient_seeds=2,
     gradient=GradientConfig(segments=2, steps=4, batch=16),
 )
@@ -72,9 +72,7 @@ def test_regrets_are_positive_and_fit_the_costs(result):
     assert full.pop() < bayes
 
 
-def test_measured_again_from_nothing_or_from_parts_the_tables_are_the_same(
-    result, folder, tmp_path, monkeypatch
-):
+def test_finished_parts_are_not_measured_again(result, folder, monkeypatch):
     before = (folder / "risks.csv").read_text()
     measured = []
     monkeypatch.setattr(run, "_measure", lambda *given: measured.append(given))
@@ -87,21 +85,37 @@ def test_measured_again_from_nothing_or_from_parts_the_tables_are_the_same(
     assert table.columns[-1] == "mismatch"
 
 
-def test_interrupted_run_keeps_what_is_finished(result, tmp_path, monkeypatch):
-    original = run._measure
+def recorded(result):
+    """A measurement in no time: the part's finished record."""
+    found = store.find(result.folder, [run.config_of(p, SETTINGS) for p in PARTS])
+    by_part = {
+        tuple(record["config"]["paths"].values()): record
+        for record in found.records.values()
+    }
+    kept = ("risks", "bounds", "facts")
+    return lambda each, *given: {name: by_part[each][name] for name in kept}
+
+
+def test_interrupted_run_goes_on_to_the_tables_of_a_whole_one(
+    result, tmp_path, monkeypatch
+):
+    measured = []
 
     def stop(each, *given):
-        if each != PARTS[0]:
+        measured.append(each)
+        if each == PARTS[1] and len(measured) == 2:
             raise KeyboardInterrupt
-        return original(each, *given)
+        return recorded(result)(each)
 
     monkeypatch.setattr(run, "_measure", stop)
     with pytest.raises(KeyboardInterrupt):
         run.run(PARTS, SETTINGS, tmp_path, Silent())
-    world = pl.col("world") == PARTS[0].world
     kept = pl.read_csv(tmp_path / "risks.csv")
-    whole = pl.read_csv(result.folder / "risks.csv").filter(world)
-    assert kept.drop("wall_s", "quantile").equals(whole.drop("wall_s", "quantile"))
+    assert kept["world"].unique().to_list() == [PARTS[0].world]
+    run.run(PARTS, SETTINGS, tmp_path, Silent())
+    assert measured == [PARTS[0], PARTS[1], PARTS[1]]
+    for name in ("risks.csv", "bounds.csv"):
+        assert (tmp_path / name).read_text() == (result.folder / name).read_text()
 
 
 def test_ratio_and_verdicts_by_hand(result):
@@ -126,9 +140,10 @@ def test_figures_are_written(result, tmp_path):
     assert names == {f"{name}.{form}" for name in wanted for form in ("png", "pdf")}
 
 
-def test_command_prints_json(tmp_path, monkeypatch, capsys):
-    tiny = command.Preset((32,), 2, 1, POLICY, EFFORT)
+def test_command_prints_json(result, tmp_path, monkeypatch, capsys):
+    tiny = command.Preset(SETTINGS.n, SETTINGS.seeds, 1, POLICY, EFFORT)
     monkeypatch.setitem(command.PRESETS, "quick", tiny)
+    monkeypatch.setattr(run, "_measure", recorded(result))
     out = str(tmp_path / "out")
     line = ["paths", "--world", "gaussian_means", "--preset", "quick", "--out", out]
     assert cli.main([*line, "--quiet", "--json"]) == 0
