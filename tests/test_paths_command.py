@@ -89,8 +89,7 @@ def recorded(result):
     """A measurement in no time: the part's finished record."""
     found = store.find(result.folder, [run.config_of(p, SETTINGS) for p in PARTS])
     by_part = {
-        tuple(record["config"]["paths"].values()): record
-        for record in found.records.values()
+        Part(**record["config"]["paths"]): record for record in found.records.values()
     }
     kept = ("risks", "bounds", "facts")
     return lambda each, *given: {name: by_part[each][name] for name in kept}

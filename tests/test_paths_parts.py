@@ -85,11 +85,8 @@ def test_distances_of_worlds_are_those_of_samples(name):
     assert path_world.distance(0.0, m) == pytest.approx(0.0, abs=1e-12)
     totals = []
     for mismatch in (0.0, dial):
-        law = path_world.law_of(mismatch)
-        draw = lambda law=law: worlds.draw(
-            *law, path_world, jax.random.key(1), 40_000, m
-        )
-        totals.append(np.asarray(draw()[1].portfolio.observations.sum(1)))
+        drawn = worlds.drawer(path_world, mismatch, m)(jax.random.key(1), 40_000)[1]
+        totals.append(np.asarray(drawn.portfolio.observations.sum(1)))
     cuts = np.quantile(np.concatenate(totals), np.linspace(0.02, 0.98, 40))
     shares = [np.searchsorted(np.sort(t), cuts) / len(t) for t in totals]
     largest = np.abs(shares[0] - shares[1]).max()
@@ -100,8 +97,8 @@ def test_distances_of_worlds_are_those_of_samples(name):
 
 def test_cut_is_beyond_almost_all_observations():
     for path_world in worlds.WORLDS.values():
-        law = path_world.law_of(path_world.mismatches[-1])
-        drawn = worlds.draw(*law, path_world, jax.random.key(0), 20_000, 4)[1]
+        draw = worlds.drawer(path_world, path_world.mismatches[-1], 4)
+        drawn = draw(jax.random.key(0), 20_000)[1]
         largest = float(jnp.abs(drawn.portfolio.observations).max())
         assert largest < path_world.cap
 
@@ -109,8 +106,7 @@ def test_cut_is_beyond_almost_all_observations():
 def test_frozen_policy_has_the_exact_gaussian_regret():
     frozen = policy.make(GAUSSIAN, 4, TINY)
     solved = problem.make(GAUSSIAN, 0.3, 4, TINY.width)
-    law = GAUSSIAN.law_of(0.3)
-    types, drawn = worlds.draw(*law, GAUSSIAN, jax.random.key(5), 40_000, 4)
+    types, drawn = worlds.drawer(GAUSSIAN, 0.3, 4)(jax.random.key(5), 40_000)
     decide = policy.make_decide(frozen, GAUSSIAN.cap)
     seen = decide(frozen.params, drawn)
     regret = np.asarray(solved.regret(seen.base, seen.total), np.float64)
@@ -129,8 +125,7 @@ def test_frozen_policy_has_the_exact_gaussian_regret():
 
 def test_instances_do_not_change_one_another_under_a_frozen_context():
     frozen = policy.make(COUNTS, 2, TINY)
-    law = COUNTS.law_of(0.3)
-    drawn = worlds.draw(*law, COUNTS, jax.random.key(5), 64, 2)[1]
+    drawn = worlds.drawer(COUNTS, 0.3, 2)(jax.random.key(5), 64)[1]
     decide = policy.make_decide(frozen, COUNTS.cap)
     whole = decide(frozen.params, drawn).base
     half = decide(frozen.params, jax.tree.map(lambda leaf: leaf[:32], drawn)).base

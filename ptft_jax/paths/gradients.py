@@ -65,7 +65,7 @@ def starts(
     Returns:
       adapter, full and scratch.
     """
-    random = jax.jit(frozen.kind.init)(key)
+    random = frozen.kind.init(key)
     given = frozen.params
     return {
         "adapter": Start(given, tuning.adapter(given, config.adapter_rate), True),

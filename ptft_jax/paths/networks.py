@@ -22,7 +22,7 @@ class Kind(NamedTuple):
 
     Attributes:
       network: the Transformer.
-      init: `(key) -> params`.
+      init: `(key) -> params`, compiled as a whole.
       attend: `(params, portfolio) -> context`, what instances attend to.
       decide: `(params, portfolio, context) -> Decision`.
       sample_example: a portfolio of P for `make_loss`.
@@ -73,7 +73,7 @@ def _newsvendor(path_world: PathWorld, width: int, num_latents: int) -> Kind:
 
     return Kind(
         network,
-        lambda key: pretrain.init_params(network, key),
+        jax.jit(lambda key: pretrain.init_params(network, key)),
         lambda params, portfolio: network.apply(
             params, portfolio, method=risk.summarize
         ),
@@ -110,7 +110,7 @@ def _means(path_world: PathWorld, width: int, num_latents: int) -> Kind:
 
     return Kind(
         network,
-        lambda key: means_pretrain.init_params(network, key),
+        jax.jit(lambda key: means_pretrain.init_params(network, key)),
         lambda params, portfolio: network.apply(
             params, portfolio, noise, method=MeansNetwork.tokens
         )[1],

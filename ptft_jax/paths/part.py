@@ -15,11 +15,12 @@ from ptft_jax.paths import (
     held_out,
     policy,
     predicted,
-    setups,
+    worlds,
 )
 from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.setups import Effort, Setup
 from ptft_jax.streams import cell_key
+from theory import mismatch
 
 Row = dict[str, Any]
 Report = Callable[[str], None]
@@ -41,7 +42,7 @@ def run(
       A JSON-serialisable record with `risks`, `bounds` and `facts`.
     """
     start = time.perf_counter()
-    draw = setups.drawer(setup.path_world, setup.mismatch, setup.m)
+    draw = worlds.drawer(setup.path_world, setup.mismatch, setup.m)
     size = heads.padded(n[-1])
     drawn = [draw(cell_key(s, "paths real", 0), size)[1] for s in range(seeds)]
     parts = [setup.decide(setup.frozen.params, each) for each in drawn]
@@ -57,10 +58,13 @@ def run(
         bounds += some
     risks += _gradients(setup, drawn[: effort.gradient_seeds], n, effort, report)
     bounds += _laws(setup, n, seeds, risks)
+    bounds += _mismatch(setup, n, seeds)
     facts = {
         "pretrain": setup.world.pretrain,
         "bayes": setup.world.bayes,
-        "bracket": setup.world.bracket,
+        "synthetic_cost": setup.synthetic.cost,
+        "synthetic_excess": setup.synthetic.excess,
+        "bracket": setup.synthetic.bracket,
         "total_variation": setup.world.distance,
         "best_heads": list(map(float, setup.world.approximation)),
         "crossover_law": predicted.crossover(setup.quadratic, setup.world.pretrain),
@@ -188,3 +192,20 @@ def _laws(setup: Setup, n, seeds: int, risks: list[Row]) -> list[Row]:
                 row |= {"risk": at(about, k, seed), "delta": setup.world.delta}
                 rows.append(row)
     return rows
+
+
+def _mismatch(setup: Setup, n, seeds: int) -> list[Row]:
+    """Rows of what the distance of P and Q may cost; the same for every n and seed.
+
+    `mismatch_cost` bounds |R_Q(φ₀) − R_P(φ₀)| by B·TV, `pretrain_path` bounds E_pre by
+    the certified excess under P and 2B·TV.
+    """
+    world = setup.world
+    gap = mismatch.risk_gap_tv(setup.problem.largest(0.0), world.distance)
+    moved = abs(world.bayes + world.pretrain - setup.synthetic.cost)
+    terms = {"total": world.bracket + 2.0 * gap}
+    terms |= {"pretrain_excess": world.bracket, "mismatch": 2.0 * gap}
+    rows = certified.rows("mismatch_cost", {"total": gap}, moved, world.delta)
+    rows += certified.rows("pretrain_path", terms, world.pretrain, world.delta)
+    cells = [{"n": k, "seed": seed} for k in n for seed in range(seeds)]
+    return [{**cell, **row} for cell in cells for row in rows]

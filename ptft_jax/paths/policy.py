@@ -83,10 +83,8 @@ def make(
     """
     kind = networks.kind_of(path_world, config.width, config.num_latents)
     context_key, train_key = jax.random.split(jax.random.key(config.seed))
-    world, law = path_world.law_of(0.0)
-    context = worlds.draw(
-        world, law, path_world, context_key, config.context_size, num_observations
-    )[1].portfolio
+    draw = worlds.drawer(path_world, 0.0, num_observations)
+    context = draw(context_key, config.context_size)[1].portfolio
     training = pretrain.PretrainConfig(
         num_steps=config.num_steps,
         shapes=((*config.batch, num_observations),),

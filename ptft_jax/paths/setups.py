@@ -38,6 +38,20 @@ class Effort:
     gradient: GradientConfig = field(default_factory=GradientConfig)
 
 
+class Synthetic(NamedTuple):
+    """The pretrained policy on fresh instances of P, with the real context fixed.
+
+    Attributes:
+      cost: R_P(φ₀).
+      excess: R_P(φ₀) − R*_P.
+      bracket: at least the excess, certified at 1 − BRACKET_SHARE·δ.
+    """
+
+    cost: float
+    excess: float
+    bracket: float
+
+
 class Setup(NamedTuple):
     """What all samples of a part have in common."""
 
@@ -52,25 +66,7 @@ class Setup(NamedTuple):
     cost_full: float
     world: certified.World
     quadratic: predicted.Quadratic
-
-
-def drawer(path_world: PathWorld, mismatch: float, m: int) -> Callable[..., Any]:
-    """Returns `(key, n) -> (types, Instances)`, compiled once an n.
-
-    Args:
-      path_world: the world.
-      mismatch: of the law that is drawn from.
-      m: observations of each instance.
-
-    Returns:
-      A sampler.
-    """
-    world, law = path_world.law_of(mismatch)
-
-    def draw(key, n):
-        return worlds.draw(world, law, path_world, key, n, m)
-
-    return jax.jit(draw, static_argnums=1)
+    synthetic: Synthetic
 
 
 def set_up(
@@ -97,7 +93,7 @@ def set_up(
     width = frozen.kind.network.width
     solved = problem.make(path_world, mismatch, m, width)
     decide = policy.make_decide(frozen, path_world.cap)
-    draw = drawer(path_world, mismatch, m)
+    draw = worlds.drawer(path_world, mismatch, m)
     types, pool = draw(cell_key(0, "paths pool", 0), effort.pool)
     fresh = decide(frozen.params, pool)
     far = decide(frozen.params, draw(cell_key(0, "paths far", 0), effort.far)[1])
@@ -111,6 +107,7 @@ def set_up(
     pretrain, *least = risk(np.concatenate([np.zeros((1, width)), best]))
     # a smaller ball lies in a larger one
     least = np.minimum.accumulate([pretrain, *least])[1:]
+    synthetic = _synthetic(path_world, m, frozen, decide, effort.pool, delta)
     moments = solved.moments(far, problem.decisions(far, best[-1]))
     quadratic = predicted.Quadratic(
         *moments, np.asarray(best[-1], np.float64), float(least[-1]), effort.radii[-1]
@@ -120,7 +117,7 @@ def set_up(
         effort.radii,
         width,
         least,
-        _bracket(path_world, m, frozen, decide, effort.pool, delta),
+        synthetic.bracket,
         path_world.distance(mismatch, m + 1),
         float(pretrain),
         float(solved.bayes(fresh.total).mean()),
@@ -139,18 +136,24 @@ def set_up(
         _full_information(path_world, mismatch, types),
         world,
         quadratic,
+        synthetic,
     )
 
 
-def _bracket(path_world, m, frozen, decide, size, delta) -> float:
-    """R_P(φ₀) − R*_P from fresh synthetic instances, certified."""
-    synthetic = problem.make(path_world, 0.0, m, frozen.kind.network.width)
-    drawn = drawer(path_world, 0.0, m)(cell_key(0, "paths synthetic", 0), size)[1]
+def _synthetic(path_world, m, frozen, decide, size, delta) -> Synthetic:
+    """What fresh synthetic instances say of the pretrained policy."""
+    solved = problem.make(path_world, 0.0, m, frozen.kind.network.width)
+    drawn = worlds.drawer(path_world, 0.0, m)(cell_key(0, "paths synthetic", 0), size)[
+        1
+    ]
     decided = decide(frozen.params, drawn)
-    largest = synthetic.largest(0.0)
-    regret = np.asarray(synthetic.regret(decided.base, decided.total), np.float64)
+    largest = solved.largest(0.0)
+    regret = np.asarray(solved.regret(decided.base, decided.total), np.float64)
+    bayes = np.asarray(solved.bayes(decided.total), np.float64).mean()
     share = certified.BRACKET_SHARE * delta
-    return largest * certificates.betting(regret / largest, share)
+    excess = float(regret.mean())
+    bracket = largest * certificates.betting(regret / largest, share)
+    return Synthetic(float(bayes) + excess, excess, bracket)
 
 
 def _full_information(path_world: PathWorld, mismatch: float, types: Any) -> float:

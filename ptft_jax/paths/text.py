@@ -27,6 +27,10 @@ def table(result: Result, part: Part) -> str:
     lines = [
         f"{part.world}, mismatch {part.mismatch:g} (TV {facts['total_variation']:.3f}, "
         f"Bayes cost {facts['bayes']:.4f}); regret over Bayes, mean ± s.e.",
+        f"pretrained: excess {facts['synthetic_excess']:.4f} on fresh synthetic "
+        f"instances (certified {facts['bracket']:.4f}), {facts['pretrain']:.4f} on "
+        f"real ones; cost {facts['synthetic_cost']:.4f} there, "
+        f"{facts['bayes'] + facts['pretrain']:.4f} here",
         f"{'':<34}" + "".join(f"{'n = ' + str(k):>18}" for k in n),
     ]
     for method in (*SHOWN, *MORE):

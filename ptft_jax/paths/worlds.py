@@ -90,6 +90,25 @@ def draw(
     return types, Instances(portfolio, demand[:, -1])
 
 
+def drawer(path_world: PathWorld, mismatch: float, m: int) -> Callable[..., Any]:
+    """Returns `(key, n) -> (types, Instances)`, compiled once an n.
+
+    Args:
+      path_world: the world.
+      mismatch: of the law that is drawn from.
+      m: observations of each instance.
+
+    Returns:
+      A sampler.
+    """
+    world, law = path_world.law_of(mismatch)
+
+    def sample(key, n):
+        return draw(world, law, path_world, key, n, m)
+
+    return jax.jit(sample, static_argnums=1)
+
+
 def _law(shape: float, mean: float) -> gamma_poisson.Law:
     return gamma_poisson.Law(
         jnp.asarray(shape, jnp.float32), jnp.asarray(mean, jnp.float32)
