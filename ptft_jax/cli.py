@@ -7,12 +7,8 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import arg
 
-File = Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")]
-Text = Annotated[str | None, arg(metavar="LIST", help_behavior_hint="")]
-Name = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]
-Number = Annotated[float | None, arg(metavar="Q", help_behavior_hint="")]
-Count = Annotated[int | None, arg(metavar="K", help_behavior_hint="")]
-Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff, arg(help_behavior_hint="")]
+from ptft_jax.cli_research import arena, paths
+from ptft_jax.options import Count, File, Flag, Name, Number, Text
 
 
 def validate(
@@ -170,43 +166,6 @@ def pretrain(
     others.pretrain(out, seed, steps, resume, quiet, json)
 
 
-def arena(
-    bound: Annotated[str, tyro.conf.Positional, arg(metavar="MODULE:FUNCTION")],
-    *,
-    preset: Annotated[Literal["quick", "full"], arg(metavar="{quick,full}")] = "full",
-    out: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None,
-    quiet: Flag = False,
-    json: Flag = False,
-) -> None:
-    """Try to break a bound that you wrote, and rank it if that fails.
-
-    MODULE is imported from the working directory or from PYTHONPATH. FUNCTION takes a
-    theory.arena.Evidence (losses, train_losses, kl, radius, n, delta, ...; what a world
-    does not have is None) and returns an upper bound on the risk: a number, or named
-    terms with `total`. It must exceed the risk with probability 1 - delta.
-
-    Its violation rate is computed on Bernoulli losses and on the best of M experts, and
-    observed where a policy is fine-tuned and certified. The last line is
-    "verdict: valid" (no violation was found, which is no proof) or "verdict: rejected"
-    with the worst case, its violation rate and its p-value; the exit code is 0 for
-    both. DIR gets violations.csv, tightness.csv, controls.csv, verdict.txt,
-    manifest.json and figures/.
-
-    Example: ptft arena mybounds:mine --preset quick
-
-    Args:
-      bound: Import path of the bound.
-      preset: quick: about 8,000 calls of the bound, 1,000 replications a world. full:
-        about 60,000 calls, 10,000 replications a world.
-      out: Folder of the results. Default results/arena/MODULE.FUNCTION.
-      quiet: No progress and no tables; only the verdict and errors.
-      json: Print the verdict as JSON.
-    """
-    from ptft_jax.commands import arena as command
-
-    command.run(bound, preset, out, quiet, json)
-
-
 def worlds(*, json: Flag = False) -> None:
     """List the simulated worlds that --world takes.
 
@@ -235,6 +194,7 @@ COMMANDS = {
     "decide": decide,
     "pretrain": pretrain,
     "arena": arena,
+    "paths": paths,
     "worlds": worlds,
     "info": info,
 }

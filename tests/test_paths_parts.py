@@ -1,0 +1,167 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from ptft_jax.paths import heads, policy, predicted, problem, truth, worlds
+from ptft_jax.paths.policy import Decided, PolicyConfig
+from theory import laws
+
+TINY = PolicyConfig(
+    width=16, num_latents=4, num_steps=20, batch=(4, 16), context_size=64
+)
+GAUSSIAN = worlds.WORLDS["gaussian_means"]
+COUNTS = worlds.WORLDS["gamma_poisson"]
+
+
+def random_decided(n, d, seed=0):
+    rng = np.random.default_rng(seed)
+    hidden = rng.standard_normal((n, d))
+    hidden *= math.sqrt(d) / np.linalg.norm(hidden, axis=1, keepdims=True)
+    base, scale = rng.uniform(5.0, 15.0, (2, n))
+    label = base + scale * (hidden @ rng.normal(0.0, 0.1, d)) + rng.standard_normal(n)
+    leaves = (base, scale, hidden, label, np.round(2 * base))
+    return Decided(*(jnp.asarray(leaf, jnp.float32) for leaf in leaves))
+
+
+@pytest.mark.parametrize("radius", [0.02, 10.0])
+def test_least_squares_in_a_ball_is_the_minimum_found_otherwise(radius):
+    decided = random_decided(200, 3)
+    weight = jnp.asarray(np.arange(200) < 150, jnp.float32)
+    u, gap = jax.jit(problem.least_squares)(decided, weight, radius)
+    part = Decided(*(np.asarray(leaf[:150], np.float64) for leaf in decided))
+    cost = lambda v: ((problem.decisions(part, v) - part.label) ** 2).mean()
+    inside = {"type": "ineq", "fun": lambda v: radius**2 - v @ v}
+    best = optimize.minimize(cost, np.zeros(3), constraints=[inside], tol=1e-12)
+    assert cost(np.asarray(u, np.float64)) == pytest.approx(best.fun, rel=1e-4)
+    assert np.linalg.norm(u) <= radius * (1.0 + 1e-5)
+    if radius > 1.0:
+        phi = part.scale[:, None] * part.hidden
+        closed = np.linalg.lstsq(phi, part.label - part.base, rcond=None)[0]
+        np.testing.assert_allclose(u, closed, atol=1e-4)
+    # the gap is a bound: no head of the ball is better by more
+    assert cost(np.asarray(u, np.float64)) - best.fun <= float(gap) + 1e-4
+
+
+def test_regret_table_is_the_cost_of_the_negative_binomial():
+    world, law = COUNTS.law_of(0.3)
+    table = truth.regret_table(world, law, 2, 0.9, 100)
+    total, x = 41, np.array([0.0, 17.3, 30.0, 44.9, 100.0])
+    a, b = float(law.shape) + total, float(law.shape / law.mean) + 2.0
+    demand = np.arange(2000)
+    mass = stats.nbinom.pmf(demand, a, b / (b + 1.0))
+    cost = lambda x: mass @ np.maximum(0.9 * (demand - x), 0.1 * (x - demand))
+    exact = [cost(each) for each in x]
+    best = min(cost(k) for k in range(101))
+    found = truth.regret(table, jnp.asarray(x), jnp.full(5, float(total)))
+    np.testing.assert_allclose(found, np.array(exact) - best, rtol=2e-4, atol=2e-5)
+    assert float(table.bayes[total]) == pytest.approx(best, rel=1e-5)
+    # beyond the table the cost is the line that it ends with
+    beyond = truth.regret(table, jnp.array([-3.0, 110.0]), jnp.full(2, float(total)))
+    np.testing.assert_allclose(
+        beyond - found[jnp.array([0, -1])], [2.7, 1.0], rtol=1e-4
+    )
+
+
+def test_curvature_is_that_of_the_cost():
+    world, law = COUNTS.law_of(0.0)
+    table = truth.regret_table(world, law, 2, 0.9, 100)
+    total = jnp.full(1, 40.0)
+    above, density = truth.curvature(table, jnp.array([24.0]), total)
+    a, b = 20.0 + 40, 1.0 + 2.0
+    law = stats.nbinom(a, b / (b + 1.0))
+    assert float(above[0]) == pytest.approx(law.sf(24), abs=1e-4)
+    assert float(density[0]) == pytest.approx(law.pmf(24), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", list(worlds.WORLDS))
+def test_distances_of_worlds_are_those_of_samples(name):
+    # TV is at least the difference of two probabilities, and 0 without a mismatch
+    path_world = worlds.WORLDS[name]
+    dial, m = path_world.mismatches[-1], 2
+    assert path_world.distance(0.0, m) == pytest.approx(0.0, abs=1e-12)
+    totals = []
+    for mismatch in (0.0, dial):
+        drawn = worlds.drawer(path_world, mismatch, m)(jax.random.key(1), 40_000)[1]
+        totals.append(np.asarray(drawn.portfolio.observations.sum(1)))
+    cuts = np.quantile(np.concatenate(totals), np.linspace(0.02, 0.98, 40))
+    shares = [np.searchsorted(np.sort(t), cuts) / len(t) for t in totals]
+    largest = np.abs(shares[0] - shares[1]).max()
+    tv = path_world.distance(dial, m)
+    assert largest - 0.02 <= tv  # 4 s.e. of a difference of shares
+    assert tv <= largest + 0.1  # shifts of one mode are all but monotone ratios
+
+
+def test_cut_is_beyond_almost_all_observations():
+    for path_world in worlds.WORLDS.values():
+        draw = worlds.drawer(path_world, path_world.mismatches[-1], 4)
+        drawn = draw(jax.random.key(0), 20_000)[1]
+        largest = float(jnp.abs(drawn.portfolio.observations).max())
+        assert largest < path_world.cap
+
+
+def test_frozen_policy_has_the_exact_gaussian_regret():
+    frozen = policy.make(GAUSSIAN, 4, TINY)
+    solved = problem.make(GAUSSIAN, 0.3, 4, TINY.width)
+    types, drawn = worlds.drawer(GAUSSIAN, 0.3, 4)(jax.random.key(5), 40_000)
+    decide = policy.make_decide(frozen, GAUSSIAN.cap)
+    seen = decide(frozen.params, drawn)
+    regret = np.asarray(solved.regret(seen.base, seen.total), np.float64)
+    cost = (np.asarray(seen.base) - np.asarray(types.theta)) ** 2 + 2.0
+    bayes = np.asarray(solved.bayes(seen.total))
+    gap = cost - bayes - regret  # the same mean: θ given the data against the data
+    assert abs(gap.mean()) < 4.0 * gap.std() / math.sqrt(len(gap))
+    # with the mean of the context and the true shrinkage, the law has it in closed form
+    center = float(frozen.context.observations.mean())
+    x = 0.5 * np.asarray(seen.total) / 4.0 + 0.5 * center
+    exact = laws.gaussian_world(0.5, 2.0, 4, 1, center - 0.3).pretrain
+    found = np.asarray(solved.regret(jnp.asarray(x), seen.total), np.float64)
+    assert found.mean() == pytest.approx(exact, rel=1e-3)
+    assert np.allclose(found, exact, rtol=0.02)  # the same for every instance
+
+
+def test_instances_do_not_change_one_another_under_a_frozen_context():
+    frozen = policy.make(COUNTS, 2, TINY)
+    drawn = worlds.drawer(COUNTS, 0.3, 2)(jax.random.key(5), 64)[1]
+    decide = policy.make_decide(frozen, COUNTS.cap)
+    whole = decide(frozen.params, drawn).base
+    half = decide(frozen.params, jax.tree.map(lambda leaf: leaf[:32], drawn)).base
+    np.testing.assert_allclose(whole[:32], half, rtol=1e-5)
+    own = decide(frozen.params, drawn, drawn.portfolio).base
+    assert not np.allclose(whole, own, rtol=1e-3)
+
+
+def test_weights_doubt_large_radii_and_follow_what_was_saved():
+    none = np.zeros((1, 3))
+    few, many = (heads.weigh(none, np.ones(1), n) for n in (32, 8192))
+    assert few[0, 0] > many[0, 0] > few[0, -1]
+    assert (np.diff(few[0]) < 0).all()
+    saved = np.array([[0.0, 0.05, 0.2]])
+    weights = heads.weigh(saved, np.ones(1), 8192)
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[0, -1] > 0.999
+    # the unit of the cost is of no matter
+    other = heads.weigh(7.0 * saved, np.full(1, 7.0), 256)
+    np.testing.assert_allclose(other, heads.weigh(saved, np.ones(1), 256), rtol=1e-12)
+
+
+def test_head_law_without_a_constraint_is_the_sandwich_and_falls_with_n():
+    rng = np.random.default_rng(0)
+    mix = rng.standard_normal((3, 3))
+    hessian, score = mix @ mix.T + np.eye(3), np.eye(3)
+    best = np.array([0.1, -0.2, 0.3])
+    wide = predicted.Quadratic(hessian, score, best, 0.5, 100.0)
+    assert predicted.head_law(wide, 1000) == pytest.approx(
+        0.5 + laws.sandwich(hessian, score, 1000), rel=1e-4
+    )
+    narrow = wide._replace(radius=0.38)
+    path = [predicted.head_law(narrow, n) for n in (50, 500, 5000, 50_000)]
+    assert (np.diff(path) < 0).all()
+    assert predicted.head_law(narrow, 50) < predicted.head_law(wide, 50)
+    for n in (10, 1000):  # a tuned pull is never worse than none or than no change
+        pretrain = 0.5 + best @ hessian @ best / 2.0
+        least = min(predicted.head_law(wide, n), pretrain)
+        assert predicted.pulled_law(wide, n) <= least * (1.0 + 1e-3)
