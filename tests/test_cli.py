@@ -134,7 +134,7 @@ def test_killed_in_the_middle_it_keeps_what_is_finished(
     monkeypatch.setattr(validate, "run_cell", fake_cell)
     assert cli.main(arguments(weights)) == 0
     assert all(path.read_bytes() == text for path, text in kept.items())
-    assert len(tables("out")[0]) == 10 * 5
+    assert len(tables("out")[0]) == 10 * 6
 
 
 def test_help_needs_no_heavy_import():
