@@ -13,7 +13,7 @@ from ptft_jax.model import Decision, Network
 from ptft_jax.risk import Policy
 from ptft_jax.types import Portfolio
 
-MAX_ROWS = 32
+MAX_ROWS = 16
 
 
 @functools.partial(jax.jit, static_argnums=0)
