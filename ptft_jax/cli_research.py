@@ -89,8 +89,8 @@ def paths(
       seeds: Number of replications. Default 6 (quick) or 16 (full).
       observations: Observations of each instance. Default: the world's.
       delta: Failure probability of each certificate.
-      preset: How much to compute. quick: about two minutes on two cores; full: half an
-        hour.
+      preset: How much to compute. quick: about three minutes on two cores; full: every
+        power of two up to 16,384 instances, many times as long.
       out: Folder of the results. Default results/paths-PRESET.
       quiet: No progress and no text; only errors.
       json: Print a summary as JSON.
