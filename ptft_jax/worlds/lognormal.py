@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from ptft_jax.problems import newsvendor
 from ptft_jax.types import Portfolio
-from ptft_jax.worlds import hyper_posterior, transforms
+from ptft_jax.worlds import gaussian_means, hyper_posterior, transforms
 from ptft_jax.worlds.world import World
 
 LEVEL_MEAN, LEVEL_SD = 2.0, 1.5
@@ -67,8 +67,8 @@ def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Insta
     Returns:
       θ_i, and σ repeated.
     """
-    z = jax.random.normal(key, (num_instances,))
-    return Instances(law.level + law.spread * z, jnp.broadcast_to(law.noise, z.shape))
+    logs = gaussian_means.sample_instances(key, gaussian_means.Law(*law), num_instances)
+    return Instances(*logs)
 
 
 def sample_demand(
@@ -84,8 +84,8 @@ def sample_demand(
     Returns:
       Demand > 0.
     """
-    z = jax.random.normal(key, (*instances.theta.shape, num_draws))
-    return jnp.exp(instances.theta[:, None] + instances.sigma[:, None] * z)
+    logs = gaussian_means.Instances(*instances)
+    return jnp.exp(gaussian_means.sample_observations(key, logs, num_draws))
 
 
 def future_demand(
@@ -101,9 +101,8 @@ def future_demand(
     Returns:
       Demand > 0; columns are not independent.
     """
-    u = transforms.even_uniforms(key, len(instances.theta), num_draws, 1)[0]
-    z = special.ndtri(u)
-    return jnp.exp(instances.theta[:, None] + instances.sigma[:, None] * z)
+    logs = gaussian_means.Instances(*instances)
+    return jnp.exp(gaussian_means.future_observations(key, logs, num_draws))
 
 
 def expected_cost(
