@@ -130,6 +130,36 @@ def _split(key, portfolio, config) -> Bool[np.ndarray, "k n"] | None:
     return gate.held_out_by(key, portfolio.valid.shape[0], num_folds, num_splits)
 
 
+def _by_head(config, programs, params, task):
+    found, costs = programs.heads(task)
+    repeated = lambda leaf: jnp.repeat(leaf[None], len(task.weights), axis=0)
+    same = jax.tree.map(repeated, params)
+    return config.radii, costs, [Policy(same, u) for u in found]
+
+
+def _by_steps(network, config, programs, params, task, which, key):
+    stacked = programs.train(params, task.portfolio, task.weights, which, key)
+    costs = programs.costs(
+        stacked, task.portfolio, task.position, task.rows, task.held_out
+    )
+    none = jnp.zeros((len(task.weights), network.width))
+    pick = lambda c: jax.tree.map(lambda leaf: leaf[c], stacked)
+    policies = [Policy(pick(c), none) for c in range(len(costs))]
+    return config.checkpoints, costs, policies
+
+
+def _fit_class(network, config, programs, name, params, task, key):
+    """Dials, costs held out and policies of one class."""
+    if name == "head":
+        dials, costs, policies = _by_head(config, programs, params, task)
+    else:
+        which = _class(name, config, params)
+        dials, costs, policies = _by_steps(
+            network, config, programs, params, task, which, key
+        )
+    return dials, np.asarray(costs), policies
+
+
 def make_propose(network: Network, config: FinetuneConfig) -> Propose:
     """Returns `propose(params, portfolio, key) -> [(candidate, policy)]`.
 
@@ -146,30 +176,7 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
       A host function; what it compiles is kept for portfolios of the same shape.
     """
     programs = _compiled(network, config)
-
-    def by_head(params, task):
-        found, costs = programs.heads(task)
-        repeated = lambda leaf: jnp.repeat(leaf[None], len(task.weights), axis=0)
-        same = jax.tree.map(repeated, params)
-        return config.radii, costs, [Policy(same, u) for u in found]
-
-    def by_steps(params, task, which, key):
-        stacked = programs.train(params, task.portfolio, task.weights, which, key)
-        costs = programs.costs(
-            stacked, task.portfolio, task.position, task.rows, task.held_out
-        )
-        none = jnp.zeros((len(task.weights), network.width))
-        pick = lambda c: jax.tree.map(lambda leaf: leaf[c], stacked)
-        policies = [Policy(pick(c), none) for c in range(len(costs))]
-        return config.checkpoints, costs, policies
-
-    def of_class(name, params, task, key):
-        if name == "head":
-            dials, costs, policies = by_head(params, task)
-        else:
-            which = _class(name, config, params)
-            dials, costs, policies = by_steps(params, task, which, key)
-        return dials, np.asarray(costs), policies
+    of_class = functools.partial(_fit_class, network, config, programs)
 
     def propose(params, portfolio, key):
         fold_key, row_key, *class_keys = jax.random.split(key, 2 + len(CLASSES))
