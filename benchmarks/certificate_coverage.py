@@ -40,12 +40,14 @@ def population(network, half, source, cell, num_draws: int):
         position, counts, decisions = left_out.several(
             network, half.policies, padded, half.context, jax.random.key(repeat)
         )
-        used = np.asarray(counts)[:, :size]
+        used, lacks = (np.asarray(leaf)[:, :size] for leaf in (counts, position))
         for name, x in decisions.items():
             found = left_out.instance_costs(padded, x, position, counts)[:size]
             own.setdefault(name, []).append(found)
-            cost = np.stack([fresh.cost(r.astype(np.float64)) for r in x[:, :size]])
-            exact.setdefault(name, []).append(cost[used].mean())
+            pairs = zip(x[:, :size], lacks, strict=True)
+            cost = np.stack([fresh.left_out_cost(*pair) for pair in pairs])
+            mean = np.where(used, cost, 0.0).sum(0) / used.sum(0)
+            exact.setdefault(name, []).append(mean.mean())
     return (
         {name: np.stack(values) for name, values in own.items()},
         {name: float(np.mean(values)) for name, values in exact.items()},

@@ -1,5 +1,6 @@
 """The `ptft` command: what a user types. Heavy imports wait until a command runs."""
 
+import os
 import re
 import sys
 from typing import Annotated, Literal
@@ -189,6 +190,7 @@ def info(*, weights: File = None, json: Flag = False) -> None:
     others.info(weights, json)
 
 
+INTERRUPTED = 130
 COMMANDS = {
     "validate": validate,
     "decide": decide,
@@ -202,6 +204,18 @@ DESCRIPTION = (
     "Pretrain-then-finetune Transformers for many small-data decisions, with "
     "certificates. Start with: ptft validate"
 )
+
+
+def run() -> None:
+    """The `ptft` program: `main` on the arguments of the process, then exit."""
+    code = main()
+    if code == INTERRUPTED:
+        # Threads may be in a compiled program, which an orderly exit waits for. All
+        # that is kept was written before.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -222,7 +236,7 @@ def main(args: list[str] | None = None) -> int:
         )
     except KeyboardInterrupt as stopped:
         print(str(stopped) or "interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     except ValueError as error:

@@ -6,8 +6,8 @@ others: given A, the scores of B are independent, one an instance. And the same 
 folds exchanged. `certify` turns the scores into statements.
 """
 
+import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ from ptft_jax import left_out, risk, shapes
 from ptft_jax.finetune import Fit
 from ptft_jax.model import Network
 from ptft_jax.risk import Policy
+from ptft_jax.threads import side_by_side
 from ptft_jax.types import Portfolio
 
 LEAST_INSTANCES = 4
@@ -99,11 +100,13 @@ def cross_fit(
         return Half(own, others, context, policies, *_scales(costs))
 
     report("cross-fitting" if fit is None else "fine-tuning on each of two folds")
-    # Each fold leaves a core idle at times, which the other then uses.
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(decide, *folds, *fold_keys[:2])
-        second = pool.submit(decide, *folds[::-1], *fold_keys[2:])
-    return first.result(), second.result()
+    first, second = side_by_side(
+        [
+            functools.partial(decide, *folds, *fold_keys[:2]),
+            functools.partial(decide, *folds[::-1], *fold_keys[2:]),
+        ]
+    )
+    return first, second
 
 
 def _scales(costs) -> tuple[float, dict[tuple[str, str], float]]:

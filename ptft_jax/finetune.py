@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ptft_jax import compilation, gate, head, risk, tuning
+from ptft_jax import compilation, dependence, gate, head, risk, tuning
 from ptft_jax.gate import Candidate
 from ptft_jax.model import Network
 from ptft_jax.risk import Policy, Rows
+from ptft_jax.threads import side_by_side
 from ptft_jax.types import Portfolio
 
 CLASSES = ("head", "adapter", "full")
@@ -26,6 +26,8 @@ class FinetuneConfig:
 
     Attributes:
       classes: of policies to try beside no change: head, adapter, full.
+      least_instances: independent ones, below which nothing is tried: the gate would
+        ask for a win by more than 5 standard errors.
       num_folds: K, of cross-fitting over instances.
       num_splits: into K folds; K · num_splits networks are fitted and averaged.
       few_instances: beyond which one split is enough, validation being precise.
@@ -39,6 +41,7 @@ class FinetuneConfig:
     """
 
     classes: tuple[str, ...] = CLASSES
+    least_instances: int = 16
     num_folds: int = 4
     num_splits: int = 2
     few_instances: int = 512
@@ -105,29 +108,34 @@ class _Programs(NamedTuple):
     costs: Callable[..., Any]
 
 
-def _compiled(network: Network, config: FinetuneConfig) -> _Programs:
-    steps = functools.partial(
-        tuning.train_folds,
-        network,
-        config.checkpoints,
-        config.batch,
-    )
+@functools.cache
+def _compiled(
+    network: Network,
+    checkpoints: tuple[int, ...],
+    batch: int,
+    radii: tuple[float, ...],
+) -> _Programs:
+    steps = functools.partial(tuning.train_folds, network, checkpoints, batch)
     return _Programs(
         jax.jit(functools.partial(risk.leave_one_out_rows, network)),
-        jax.jit(functools.partial(_heads, config.radii)),
+        jax.jit(functools.partial(_heads, radii)),
         compilation.once(steps),
         compilation.once(functools.partial(tuning.held_out_costs, network)),
     )
 
 
-def _split(key, portfolio, config) -> Bool[np.ndarray, "k n"] | None:
-    """Who is held out of each fit; None where there are not two folds to make."""
-    usable = int((portfolio.num_observed > 1).sum())
-    num_folds = min(config.num_folds, usable)
-    if num_folds < 2:
+def _num_independent(portfolio: Portfolio, design_effect: float) -> float:
+    """Independent instances that the usable ones are worth."""
+    return int((portfolio.num_observed > 1).sum()) / design_effect
+
+
+def _split(key, portfolio, config, worth: float) -> Bool[np.ndarray, "k n"] | None:
+    """Who is held out of each fit; None where too little could be told of a change."""
+    if worth < max(config.least_instances, config.num_folds):
         return None
-    num_splits = config.num_splits if usable <= config.few_instances else 1
-    return gate.held_out_by(key, portfolio.valid.shape[0], num_folds, num_splits)
+    usable = np.asarray(portfolio.num_observed > 1)
+    num_splits = config.num_splits if usable.sum() <= config.few_instances else 1
+    return gate.held_out_by(key, usable, config.num_folds, num_splits)
 
 
 def _by_head(config, programs, params, task):
@@ -175,14 +183,16 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
     Returns:
       A host function; what it compiles is kept for portfolios of the same shape.
     """
-    programs = _compiled(network, config)
+    programs = _compiled(network, config.checkpoints, config.batch, config.radii)
     of_class = functools.partial(_fit_class, network, config, programs)
 
     def propose(params, portfolio, key):
         fold_key, row_key, *class_keys = jax.random.split(key, 2 + len(CLASSES))
         keys = dict(zip(CLASSES, class_keys, strict=True))
         found = [(gate.UNCHANGED, risk.single(network, params))]
-        out = _split(fold_key, portfolio, config)
+        shared = dependence.design_effect(portfolio)
+        worth = _num_independent(portfolio, shared)
+        out = _split(fold_key, portfolio, config, worth)
         if out is None:
             return found
         num_rows = min(config.num_rows, portfolio.valid.shape[-1])
@@ -193,19 +203,18 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
         usable = np.asarray(portfolio.num_observed > 1)
         none = jnp.zeros(network.width)
         before = np.asarray(risk.instance_costs(rows, none, portfolio.quantile))
-        # Gradient steps are many small operations, which keep one core busy at best:
-        # the classes are fitted side by side.
-        with ThreadPoolExecutor(len(CLASSES)) as pool:
-            fitted = {
-                name: pool.submit(of_class, name, params, task, keys[name])
-                for name in config.classes
-            }
-        for name in CLASSES:
-            if name not in fitted:
-                continue
-            dials, costs, policies = fitted[name].result()
+        before = before[usable]
+        names = [name for name in CLASSES if name in config.classes]
+        # Gradient steps are many small operations, which keep one core busy at best.
+        fitted = side_by_side(
+            [
+                functools.partial(of_class, name, params, task, keys[name])
+                for name in names
+            ]
+        )
+        for name, (dials, costs, policies) in zip(names, fitted, strict=True):
             found += [
-                (gate.judge(name, float(dial), before[usable], cost[usable]), policy)
+                (gate.judge(name, float(dial), before, cost[usable], shared), policy)
                 for dial, cost, policy in zip(dials, costs, policies, strict=True)
             ]
         return found
@@ -215,6 +224,9 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
 
 def make_fit(network: Network, config: FinetuneConfig) -> Fit:
     """Returns `fit(params, portfolio, key) -> Finetuned`, the best of `make_propose`.
+
+    What the instances share at a period looks like a gain on instances held out, and
+    is none: the more they share, the more a change must win by.
 
     Args:
       network: the Transformer.
@@ -227,9 +239,8 @@ def make_fit(network: Network, config: FinetuneConfig) -> Fit:
 
     def fit(params, portfolio, key):
         candidates, policies = zip(*propose(params, portfolio, key), strict=True)
-        usable = int((portfolio.num_observed > 1).sum())
-        caution = gate.caution(max(usable, 1), config.caution)
-        best = gate.select(candidates, caution)
+        worth = _num_independent(portfolio, dependence.design_effect(portfolio))
+        best = gate.select(candidates, gate.caution(max(worth, 1.0), config.caution))
         return Finetuned(policies[best], candidates[best], candidates)
 
     return fit

@@ -22,25 +22,27 @@ FEW_INSTANCES = 64  # where the gate's caution is stated
 
 
 def held_out_by(
-    key: Key[Array, ""], num_instances: int, num_folds: int, num_splits: int
+    key: Key[Array, ""], usable: Bool[np.ndarray, "n"], num_folds: int, num_splits: int
 ) -> Bool[np.ndarray, "k n"]:
     """Which instances are held out of each fit: K random folds, several times over.
 
     Args:
       key: typed PRNG key.
-      num_instances: n.
-      num_folds: K ≤ n; folds of one split differ in size by at most one.
+      usable: instances to share out, at least K; padding is in no fold.
+      num_folds: K; folds of one split differ in size by at most one.
       num_splits: independent ones.
 
     Returns:
-      A mask for each of K · num_splits fits; every instance is in one fold a split.
+      A mask for each of K · num_splits fits; a usable instance is in one fold a split.
     """
-    position = jnp.arange(num_instances) % num_folds
+    index = np.flatnonzero(usable)
+    position = jnp.arange(len(index)) % num_folds
     folds = jax.vmap(jax.random.permutation, (0, None))(
         jax.random.split(key, num_splits), position
     )
-    out = folds[:, None] == jnp.arange(num_folds)[:, None]
-    return np.asarray(out.reshape(-1, num_instances))
+    out = np.zeros((num_splits, num_folds, len(usable)), bool)
+    out[..., index] = np.asarray(folds)[:, None] == np.arange(num_folds)[:, None]
+    return out.reshape(-1, len(usable))
 
 
 def judge(
@@ -48,6 +50,7 @@ def judge(
     dial: float,
     before: Float[np.ndarray, "n"],
     after: Float[np.ndarray, "n"],
+    design_effect: float = 1.0,
 ) -> Candidate:
     """A candidate with the mean cost it saved on held-out instances.
 
@@ -56,17 +59,19 @@ def judge(
       dial: its radius or number of steps.
       before: cost of each instance under the pretrained policy.
       after: the same under the candidate's policy of the fold.
+      design_effect: D ≥ 1; n instances are worth n/D.
 
     Returns:
-      The candidate, its gain Σ(before − after)/Σ before and the standard error.
+      The candidate, its gain Σ(before − after)/Σ before and the standard error, √D
+      times that of independent instances.
     """
     saved = np.asarray(before - after, np.float64)
     total = float(np.sum(before, dtype=np.float64)) or 1.0
-    spread = np.sqrt(len(saved)) * saved.std(ddof=1)
+    spread = np.sqrt(design_effect * len(saved)) * saved.std(ddof=1)
     return Candidate(name, dial, float(saved.sum() / total), float(spread / total))
 
 
-def caution(num_instances: int, at_few: float) -> float:
+def caution(num_instances: int | float, at_few: float) -> float:
     """Standard errors that a change must win by: c·√(64/n), decreasing in n.
 
     With a N(−h, τ²) prior of a change's true gain and an estimate of variance σ²/n, the
@@ -74,7 +79,7 @@ def caution(num_instances: int, at_few: float) -> float:
     Ours.
 
     Args:
-      num_instances: n ≥ 1 that the gain is measured on.
+      num_instances: n > 0 independent ones that the gain is measured on.
       at_few: c ≥ 0, at n = 64.
 
     Returns:
@@ -91,6 +96,8 @@ def select(candidates: tuple[Candidate, ...], caution: float) -> int:
       caution: standard errors taken off each gain, ≥ 0.
 
     Returns:
-      The position; that of no change unless another's score is above 0.
+      The position; that of no change unless another's score is above 0. A candidate
+      whose gain is not a number is never chosen.
     """
-    return int(np.argmax([c.gain - caution * c.gain_se for c in candidates]))
+    scores = np.array([c.gain - caution * c.gain_se for c in candidates])
+    return int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))

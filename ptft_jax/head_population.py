@@ -24,7 +24,8 @@ class Population(NamedTuple):
 
     Attributes:
       rows: of N fresh instances.
-      cost: decisions [N] → exact expected costs [N].
+      cost: decisions [N] of the j-th row, and j → expected costs [N] on the observation
+        left out.
       bayes: expected cost of the Bayes decision from the same rows, mean over
         `EXACT_ROWS`, [N]; None where it is not known.
     """
@@ -53,7 +54,8 @@ class Population(NamedTuple):
         x = self.rows.decide(u[None], kept)
         if is_settled:
             x = head_rows.settle(x, self.rows.unit[kept])
-        return _row_mean(self.rows, np.stack([self.cost(row[:, 0]) for row in x]))
+        costs = [self.cost(row[:, 0], j) for j, row in enumerate(x)]
+        return _row_mean(self.rows, np.stack(costs))
 
     def gibbs(self, heads: Float64[np.ndarray, "k d"]) -> float:
         """Mean risk of drawn heads, each judged on one row of every instance.
@@ -68,10 +70,11 @@ class Population(NamedTuple):
             return float(self.expected(heads[0], True).mean())
         total = []
         for k, u in enumerate(heads[:GIBBS_DRAWS]):
-            row = slice(k % self.rows.base.shape[0], None)
+            j = k % self.rows.base.shape[0]
+            row = slice(j, j + 1)
             x = head_rows.settle(self.rows.decide(u[None], row), self.rows.unit[row])
             used = self.rows.weight[row][0] > 0.0
-            total.append(self.cost(x[0, :, 0])[used].mean())
+            total.append(self.cost(x[0, :, 0], j)[used].mean())
         return float(np.mean(total))
 
     def gap(self, u: Float64[np.ndarray, "d"], radius: float) -> float:
@@ -122,13 +125,15 @@ def gather(
     """
     size = fresh.portfolio.valid.shape[0]
     rows = head_rows.gather(lab.network, lab.params, padded, context, key, size)
+    lacks = head_rows.positions(padded, key)[0][:, :size]
+    cost = lambda x, j: fresh.left_out_cost(x, lacks[j])
     decisions = []
     for row in range(min(EXACT_ROWS, len(rows.base))):
         x = lab.source.bayes(cell, head_rows.leave_one_out(padded, key, row))
         if x is None:
-            return Population(rows, fresh.cost, None)
-        decisions.append(fresh.cost(np.asarray(x, np.float64)[:size]))
-    return Population(rows, fresh.cost, _row_mean(rows, np.stack(decisions)))
+            return Population(rows, cost, None)
+        decisions.append(cost(np.asarray(x, np.float64)[:size], row))
+    return Population(rows, cost, _row_mean(rows, np.stack(decisions)))
 
 
 def upper(differences: Float64[np.ndarray, "N"]) -> float:

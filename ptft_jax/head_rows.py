@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32, Float64, Key
+from jaxtyping import Array, Bool, Float32, Float64, Int, Key
 
 from ptft_jax import head, left_out, risk, shapes, types
 from ptft_jax.model import Decision, Network
@@ -82,13 +82,13 @@ def gather(
     Returns:
       The rows.
     """
-    count = min(portfolio.valid.shape[1], left_out.MAX_ROWS)
-    position, counts = risk.left_out(key, portfolio.valid, count)
-    found = left_out.left_out_features(network, params, portfolio, context, position)
-    weight = np.asarray(counts, np.float64)
+    position, counts = positions(portfolio, key)
+    lacks = jnp.asarray(position)
+    found = left_out.left_out_features(network, params, portfolio, context, lacks)
+    weight = counts.astype(np.float64)
     weight /= np.maximum(weight.sum(0), 1.0)
     demand = np.asarray(portfolio.observations, np.float64)
-    label = np.take_along_axis(demand, np.asarray(position).T, axis=1).T
+    label = np.take_along_axis(demand, position.T, axis=1).T
     exact = lambda leaf: np.asarray(leaf, np.float64)[:, :size]
     base, scale, unit = (exact(x) for x in (found.base, found.scale, found.unit))
     hidden = np.asarray(found.hidden, np.float32)[:, :size]
@@ -194,6 +194,22 @@ def fit_balls(
     return balls
 
 
+def positions(
+    portfolio: Portfolio, key: Key[Array, ""]
+) -> tuple[Int[np.ndarray, "r n"], Bool[np.ndarray, "r n"]]:
+    """Which observation each row of `gather` leaves out, and whether the row counts.
+
+    Args:
+      portfolio: as for `gather`.
+      key: as for `gather`.
+
+    Returns:
+      As of `risk.left_out`, in at most `left_out.MAX_ROWS` rows.
+    """
+    count = min(portfolio.valid.shape[1], left_out.MAX_ROWS)
+    return jax.tree.map(np.asarray, risk.left_out(key, portfolio.valid, count))
+
+
 def leave_one_out(portfolio: Portfolio, key: Key[Array, ""], row: int) -> Portfolio:
     """The portfolio as the decisions of one of the rows of `gather` see it.
 
@@ -205,6 +221,5 @@ def leave_one_out(portfolio: Portfolio, key: Key[Array, ""], row: int) -> Portfo
     Returns:
       Every instance without one observation.
     """
-    count = min(portfolio.valid.shape[1], left_out.MAX_ROWS)
-    position, _ = risk.left_out(key, portfolio.valid, count)
-    return types.leave_one_out(portfolio, position[row])[0]
+    position = positions(portfolio, key)[0][row]
+    return types.leave_one_out(portfolio, jnp.asarray(position))[0]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -36,7 +36,7 @@ class Effort:
 
     Attributes:
       finetune: of the fine-tuned policy and of the policies of both folds.
-      scratch: of the same network without pretraining.
+      scratch: of the same network without pretraining; it need not beat no change.
       redraws: of the population for the true risk of certified policies.
     """
 
@@ -47,17 +47,18 @@ class Effort:
             num_splits=1,
             checkpoints=(80, 160, 320, 640),
             full_rate=3e-3,
+            caution=0.0,
         )
     )
     redraws: int = 2
 
 
-# One configuration for both, so that both share their programs: compilation is most of
-# the quick preset's time.
+# Alike for both but for the caution, so that both share their programs: compilation is
+# most of the quick preset's time.
 _BRIEF = FinetuneConfig(
     classes=("head", "full"), num_folds=2, num_splits=1, checkpoints=(60, 240)
 )
-QUICK = Effort(finetune=_BRIEF, scratch=_BRIEF, redraws=1)
+QUICK = Effort(finetune=_BRIEF, scratch=replace(_BRIEF, caution=0.0), redraws=1)
 EFFORTS = {"quick": QUICK, "full": Effort()}
 
 
@@ -89,9 +90,7 @@ def open_lab(
       What `run_cell` needs.
     """
     fit = finetune.make_fit(network, effort.finetune)
-    fit_scratch = fit
-    if effort.scratch != effort.finetune:
-        fit_scratch = finetune.make_fit(network, effort.scratch)
+    fit_scratch = finetune.make_fit(network, effort.scratch)
     return Lab(source, network, params, effort, delta, fit, fit_scratch)
 
 

@@ -109,18 +109,14 @@ def make_loss(
     Returns:
       A pure function; the key decides everything in the batch.
     """
-    del config
     num_portfolios, n, m = shape
 
-    def loss(params: Any, key: Key[Array, ""]):
-        def one(key):
-            example = sample_example(key, n, m)
-            x = network.apply(params, example.portfolio, example.noise).base
-            return regret_loss(x, example)
+    def one(params: Any, key: Key[Array, ""]):
+        example = sample_example(key, n, m)
+        x = network.apply(params, example.portfolio, example.noise).base
+        return regret_loss(x, example)
 
-        return jax.vmap(one)(jax.random.split(key, num_portfolios)).mean()
-
-    return loss
+    return train.batch_loss(one, num_portfolios)
 
 
 def init_params(network: MeansNetwork, key: Key[Array, ""]) -> Any:

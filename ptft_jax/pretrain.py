@@ -91,14 +91,11 @@ def make_loss(
     """
     num_portfolios, n, m = shape
 
-    def loss(params: Any, key: Key[Array, ""]):
-        def one(key):
-            example = sample_example(key, n, m, config.num_quantiles, config.num_future)
-            return losses.pretraining_loss(params, network, example)
+    def one(params: Any, key: Key[Array, ""]):
+        example = sample_example(key, n, m, config.num_quantiles, config.num_future)
+        return losses.pretraining_loss(params, network, example)
 
-        return jax.vmap(one)(jax.random.split(key, num_portfolios)).mean()
-
-    return loss
+    return train.batch_loss(one, num_portfolios)
 
 
 def init_params(network: Network, key: Key[Array, ""]) -> Any:
@@ -159,17 +156,21 @@ def run(
 
     Raises:
       FloatingPointError: if no loss of a chunk is finite; the checkpoint is kept.
-      ValueError: if the checkpoint at `path` is of another configuration.
+      ValueError: if the checkpoint at `path` is of another network, configuration,
+        world or key.
     """
     init_key, step_key = jax.random.split(key)
     optimizer = make_optimizer(config)
     state = train.init(init_params(network, init_key), optimizer)
-    fingerprint = repr((network, config))
+    world = getattr(sample_example, "__self__", None)
+    of_world = sample_example.__module__, getattr(world, "name", "")
+    seed = jax.random.key_data(key).tolist()
+    fingerprint = repr((network, config, seed, of_world))
     if path is not None and pathlib.Path(path).exists():
         state, made_by = checkpoint.load(path, state)
         if made_by["config"] != fingerprint:
             raise ValueError(
-                f"{path} is a checkpoint of another configuration; remove it"
+                f"{path} is a checkpoint of another configuration or seed; remove it"
             )
 
     trace = []

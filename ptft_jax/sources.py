@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ptft_jax import data, empirical, oracle, shapes, types, worlds
 from ptft_jax.streams import cell_key, generator
@@ -45,6 +45,9 @@ class Draw(NamedTuple):
       references: decisions of whoever knows more than the data, by name.
       is_whole: whether demand is whole numbers.
       level: mean demand.
+      length: observations that each instance's truth holds, of which the portfolio's
+        were taken without replacement, [n]; ∞ where the truth is a law, None where the
+        truth is of other periods than the portfolio.
     """
 
     portfolio: Portfolio
@@ -53,6 +56,35 @@ class Draw(NamedTuple):
     references: dict[str, Vector]
     is_whole: bool
     level: float
+    length: Vector | None
+
+    def left_out_cost(self, x: Vector, position: Int[np.ndarray, "n"]) -> Vector:
+        """Expected cost on the observation left out, given those that were seen.
+
+        Any of the truth's N but the m − 1 seen: (N C(x) − Σ_seen c(x, ξ))/(N − m + 1).
+        Where the truth is of other periods, the cost on that observation itself.
+
+        Args:
+          x: decisions that lack one observation, [n].
+          position: of the observation each lacks, `valid` there.
+
+        Returns:
+          Costs, [n].
+        """
+        demand = np.asarray(self.portfolio.observations, np.float64)
+        valid = np.asarray(self.portfolio.valid)
+        q = np.asarray(self.portfolio.quantile, np.float64)[:, None]
+        over = np.asarray(x, np.float64)[:, None] - demand
+        costs = np.where(valid, np.maximum(-q * over, (1.0 - q) * over), 0.0)
+        own = np.take_along_axis(costs, np.asarray(position)[:, None], axis=1)[:, 0]
+        if self.length is None:
+            return own
+        exact = self.cost(x)
+        is_law = np.isinf(self.length)
+        number = np.where(is_law, 0.0, self.length)
+        rest = np.maximum(number - valid.sum(1) + 1.0, 1.0)
+        unseen = (number * exact - (costs.sum(1) - own)) / rest
+        return np.where(is_law, exact, unseen)
 
 
 class FileSource:
@@ -81,10 +113,11 @@ class FileSource:
             seen, test = empirical.sample_rolling(
                 self.truth, rng, cell.observations, HORIZON
             )
-            truth = empirical.from_columns(test[index].T)
+            truth, length = empirical.from_columns(test[index].T), None
         else:
             seen = empirical.sample_iid(self.truth, rng, cell.observations)
             truth = empirical.take(self.truth, index)
+            length = truth.length.astype(np.float64)
         q = cell.quantile
         return Draw(
             types.portfolio(jnp.asarray(seen[index], jnp.float32), q),
@@ -93,6 +126,7 @@ class FileSource:
             {},
             self.is_whole,
             self.level,
+            length,
         )
 
     def draw(self, cell: Cell) -> Draw:
@@ -133,7 +167,11 @@ class FileSource:
 
 
 class WorldSource:
-    """Simulated truth: a law drawn with the seed, instances drawn from the law."""
+    """Simulated truth: a law drawn with the seed, instances drawn from the law.
+
+    Every instance has a key of its own, so that portfolios of different n have their
+    first instances in common, whatever the world.
+    """
 
     def __init__(self, name: str):
         """Look the world up.
@@ -144,16 +182,25 @@ class WorldSource:
         self.name, self.world = name, worlds.WORLDS[name]
         self.size: int | None = None
         self.identity: dict[str, Any] = {"world": name}
-        self._instances = jax.jit(self.world.sample_instances, static_argnums=2)
-        self._demand = jax.jit(self.world.sample_demand, static_argnums=2)
+        self._draw_all = jax.jit(self._one_by_one, static_argnums=(2, 3))
+
+    def _one_by_one(self, keys, law, size, num_observations):
+        def one(i):
+            own = [jax.random.fold_in(key, i) for key in keys]
+            instance = self.world.sample_instances(own[0], law, 1)
+            demand = self.world.sample_demand(own[1], instance, num_observations)
+            return jax.tree.map(lambda leaf: leaf[0], (instance, demand))
+
+        return jax.vmap(one)(jnp.arange(size))
 
     def _draw(self, n, cell, stream):
         law = jax.jit(self.world.sample_law)(cell_key(cell.seed, "law", 0))
         size = shapes.bucket(n)
-        key = cell_key(cell.seed, f"{stream}/instances", 0)
-        instances = self._instances(key, law, size)
-        key = cell_key(cell.seed, f"{stream}/demand", 0)
-        seen = self._demand(key, instances, cell.observations)[:n]
+        keys = [
+            cell_key(cell.seed, f"{stream}/{of}", 0) for of in ("instances", "demand")
+        ]
+        instances, seen = self._draw_all(keys, law, size, cell.observations)
+        seen = seen[:n]
         quantile = jnp.full(size, cell.quantile)
 
         def cost(x):
@@ -165,7 +212,8 @@ class WorldSource:
         portfolio = types.portfolio(seen, cell.quantile)
         is_whole = bool((np.asarray(seen) % 1 == 0).all())
         best = np.asarray(best)[:n]
-        return law, Draw(portfolio, cost, best, {}, is_whole, float(seen.mean()))
+        level, laws = float(seen.mean()), np.full(n, np.inf)
+        return law, Draw(portfolio, cost, best, {}, is_whole, level, laws)
 
     def draw(self, cell: Cell) -> Draw:
         """The cell's portfolio, with Bayes decisions where the world knows them.

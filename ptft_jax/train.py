@@ -20,6 +20,24 @@ class TrainState(NamedTuple):
     step: jax.Array
 
 
+def batch_loss(loss: LossFn, size: int) -> LossFn:
+    """Returns `loss(params, key)`: the mean of a loss over a batch of keys.
+
+    Args:
+      loss: of one draw, `loss(params, key)`.
+      size: draws of a batch.
+
+    Returns:
+      A pure function; the key decides everything in the batch.
+    """
+
+    def mean(params: Any, key: Key[Array, ""]) -> Float[Array, ""]:
+        keys = jax.random.split(key, size)
+        return jax.vmap(loss, (None, 0))(params, keys).mean()
+
+    return mean
+
+
 def init(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
     """State before the first step.
 

@@ -30,7 +30,8 @@ class Class(NamedTuple):
 def is_adapter(path: tuple, leaf: Any) -> bool:
     """Adapter class: every bias and norm gain, and the link's two output vectors.
 
-    A few hundred of the parameters (BitFit, Ben Zaken et al. 2022, and the link).
+    2018 of the shipped network's parameters (BitFit, Ben Zaken et al. 2022, and the
+    link).
 
     Args:
       path: of the leaf in the parameter tree.
@@ -92,9 +93,16 @@ def instance_weights(portfolio: Portfolio) -> Float[Array, "n"]:
 
 
 def _batch_loss(network, portfolio, weight, batch):
-    """Leave-one-out loss of a random part of the portfolio, as `loss(params, key)`."""
+    """Leave-one-out loss of a random part of the portfolio, as `loss(params, key)`.
+
+    In units of the weighted mean demand of the portfolio, which no draw of labels can
+    make 0.
+    """
     n = portfolio.valid.shape[0]
     used = weight > 0
+    mean = portfolio.observations.sum(-1) / jnp.maximum(portfolio.num_observed, 1.0)
+    unit = (weight * mean).sum() / jnp.maximum(weight.sum(), 1e-30)
+    unit = jnp.where(unit > 0.0, unit, 1.0)
 
     def loss(params, key):
         row_key, pick_key = jax.random.split(key)
@@ -106,7 +114,8 @@ def _batch_loss(network, portfolio, weight, batch):
         position, _ = risk.left_out(row_key, part.valid, 1)
         rest, label = types.leave_one_out(part, position[0])
         x = network.apply(params, rest).base
-        return (w * newsvendor.cost(x, label, rest.quantile)).sum() / (w * label).sum()
+        cost = (w * newsvendor.cost(x, label, rest.quantile)).sum()
+        return cost / (unit * jnp.maximum(w.sum(), 1e-30))
 
     return loss
 

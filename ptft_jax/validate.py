@@ -64,7 +64,8 @@ def true_risks(
     """Mean cost of the certified policies over the population, nothing cut.
 
     Each instance of the population is drawn anew with m observations; each of its
-    left-out rows is a decision from m−1 of them, judged by its exact expected cost.
+    left-out rows is a decision from m−1 of them, judged by `Draw.left_out_cost`. An
+    instance counts by the mean over its rows, as a certificate counts it.
 
     Args:
       lab: what the cells have in common.
@@ -120,11 +121,14 @@ def _judge(network, half, padded: Portfolio, fresh: Draw, key, made: Population)
     # already decided by the network whose features the population has
     known = np.pad(made.pretrained(), ((0, 0), (0, padded.valid.shape[0] - size)))
     decisions = {"pretrained": known, **decisions}
-    used = np.asarray(counts)[:, :size]
+    used, lacks = (np.asarray(leaf)[:, :size] for leaf in (counts, position))
+    rows = np.maximum(used.sum(0), 1)
     mean, own = {}, {}
     for name, x in decisions.items():
-        exact = np.stack([fresh.cost(row.astype(np.float64)) for row in x[:, :size]])
-        mean[name] = float(exact[used].mean())
+        pairs = zip(x[:, :size], lacks, strict=True)
+        exact = np.stack([fresh.left_out_cost(*pair) for pair in pairs])
+        by_instance = np.where(used, exact, 0.0).sum(0) / rows
+        mean[name] = float(by_instance[used.any(0)].mean())
         own[name] = left_out.instance_costs(padded, x, position, counts)[:size]
     return mean, own
 

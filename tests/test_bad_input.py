@@ -61,6 +61,7 @@ BAD_REQUESTS = [
     ("decide good.csv --quantile .9 --delta 1", "--delta"),
     ("decide good.csv --quantile .9 --observations 1", "--observations"),
     ("decide good.csv --quantile .9 --out .", "--out"),
+    ("decide good.csv --quantile .9 --out ./good.csv", "good.csv"),
     ("decide good.csv --quantile .9 --weights absent", "absent"),
     ("decide", "FILE"),
     ("pretrain --out x.safetensors --steps 0", "--steps"),

@@ -1,8 +1,21 @@
+import itertools
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
 
-from ptft_jax import baselines, data, empirical, lab, result_tables, sources, validate
+from ptft_jax import (
+    baselines,
+    data,
+    empirical,
+    lab,
+    result_tables,
+    sources,
+    types,
+    validate,
+    worlds,
+)
 
 M, Q = 4, 0.9
 REQUIRED = {
@@ -149,6 +162,44 @@ def test_a_world_has_bayes_and_its_population_is_of_the_same_law(monkeypatch):
     means = [float(d.portfolio.observations.mean()) for d in (wide, fresh)]
     spread = float(wide.portfolio.observations.mean(1).std()) / 256**0.5
     assert abs(means[0] - means[1]) < 4 * 2**0.5 * spread
+
+
+@pytest.mark.parametrize("name", worlds.WORLDS)
+def test_portfolios_of_a_world_are_nested(name):
+    source = sources.WorldSource(name)
+    few, many = (
+        source.draw(sources.Cell("iid", n, M, Q, 1)).portfolio.observations
+        for n in (64, 200)
+    )
+    np.testing.assert_array_equal(few, many[:64])
+
+
+def test_a_left_out_cost_is_over_what_was_not_seen():
+    # all the ways to draw 3 of 6 in order, the last of them left out
+    columns = np.array(
+        [[1.0, 2.0, 4.0, 8.0, 9.0, 11.0], [0.0, 0.0, 0.0, 5.0, 5.0, 7.0]]
+    ).T
+    orders = np.array(list(itertools.permutations(range(6), 3)))
+    source = sources.FileSource("made/up.csv", table(columns))
+    truth = source.fresh(sources.Cell("iid", 2, 3, Q, 0), 0)
+    total, by_hand = np.zeros(2), np.zeros(2)
+    for order in orders:
+        seen = jnp.asarray(columns[order].T, jnp.float32)
+        drawn = truth._replace(portfolio=types.portfolio(seen, Q))
+        x = np.asarray(seen[:, :2].mean(1), np.float64)
+        total += drawn.left_out_cost(x, np.array([2, 2]))
+        over = x - columns[order[2]]
+        by_hand += np.maximum(-Q * over, (1 - Q) * over)
+    np.testing.assert_allclose(total, by_hand, rtol=1e-6)
+
+
+def test_under_rolling_a_left_out_cost_is_of_the_period_itself():
+    source = sources.FileSource("made/up.csv", table(tiny.demand(30, 24)))
+    drawn = source.fresh(sources.Cell("rolling", 8, M, Q, 0), 0)
+    x = np.full(24, 2.0)
+    over = x - np.asarray(drawn.portfolio.observations[:, 1], np.float64)
+    want = np.maximum(-Q * over, (1 - Q) * over)
+    np.testing.assert_allclose(drawn.left_out_cost(x, np.ones(24, int)), want)
 
 
 def test_the_population_has_every_column(continuous):

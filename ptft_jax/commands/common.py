@@ -98,17 +98,27 @@ def check_delta(delta: float) -> None:
         raise UsageError(f"--delta must be in (0, 1), got {delta}")
 
 
-def check_place(flag: str, path: pathlib.Path, is_folder: bool) -> None:
+def check_place(
+    flag: str,
+    path: pathlib.Path,
+    is_folder: bool,
+    inputs: tuple[str | None, ...] = (),
+) -> None:
     """Refuses a place that cannot be written to, before any work is done.
 
     Args:
       flag: named in a complaint.
       path: of a file or folder that may not exist yet.
       is_folder: what it is to be.
+      inputs: files that are read and must not be lost, None for none.
 
     Raises:
-      UsageError: it is the other of the two, or lies where nothing can be written.
+      UsageError: it is the other of the two, is an input, or lies where nothing can be
+        written.
     """
+    for each in inputs:
+        if each is not None and path.exists() and path.samefile(each):
+            raise UsageError(f"{flag} {path} is the file that is read: give another")
     if path.exists() and path.is_dir() != is_folder:
         wanted, found = ("folder", "file") if is_folder else ("file", "folder")
         raise UsageError(f"{flag} {path} is a {found}, a {wanted} is needed")

@@ -59,10 +59,9 @@ def run(
             f"--observations must be at least 2, got {options.observations}"
         )
     out = pathlib.Path(options.out)
-    common.check_place("--out", out, is_folder=False)
-    table, notes = decide_.recent(
-        common.read(options.file, reading), options.observations
-    )
+    read = common.read(options.file, reading)
+    common.check_place("--out", out, is_folder=False, inputs=(options.file, weights))
+    table, notes = decide_.recent(read, options.observations)
     portfolio = data.to_portfolio(table, options.quantile)
     compilation.keep_programs()
     network, params, _ = common.load_weights(weights)

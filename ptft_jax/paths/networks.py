@@ -94,19 +94,15 @@ def _means(path_world: PathWorld, width: int, num_latents: int) -> Kind:
         return worlds.draw(world, law, path_world, key, n, m)[1].portfolio
 
     def make_loss(network, config, shape, sample_example):
-        del config
         num_portfolios, n, m = shape
 
-        def loss(params, key):
-            def one(key):
-                portfolio = sample_example(key, n, m)
-                best = means_posterior.bayes_decision(law, portfolio)
-                x = network.apply(params, portfolio, noise).base
-                return ((x - best) ** 2).mean()
+        def one(params, key):
+            portfolio = sample_example(key, n, m)
+            best = means_posterior.bayes_decision(law, portfolio)
+            x = network.apply(params, portfolio, noise).base
+            return ((x - best) ** 2).mean()
 
-            return jax.vmap(one)(jax.random.split(key, num_portfolios)).mean()
-
-        return loss
+        return train.batch_loss(one, num_portfolios)
 
     return Kind(
         network,

@@ -47,6 +47,7 @@ def main() -> None:
 
     path = pathlib.Path(__file__).with_name(f"{name}.safetensors")
     state = path.with_suffix(".state")
+    resumed = state.exists()
     key = jax.random.key(SEED)
     params, _ = pretrain.run(network, config, key, path=state, report=report, **kind)
     checkpoint.save_network(
@@ -57,7 +58,7 @@ def main() -> None:
         config=repr(config),
         jax=jax.__version__,
         device=jax.devices()[0].device_kind,
-        seconds=round(time.perf_counter() - start),
+        seconds=None if resumed else round(time.perf_counter() - start),
     )
     state.unlink()
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")

@@ -1,0 +1,54 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ptft_jax import dependence, types
+
+
+def effect(observations, valid=None):
+    return dependence.design_effect(
+        types.portfolio(jnp.asarray(observations, jnp.float32), 0.9, valid)
+    )
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda r, s: r.lognormal(0, 1, s), lambda r, s: r.poisson(0.3, s)]
+)
+def test_independent_instances_count_in_full_in_99_of_100_portfolios(draw):
+    rng = np.random.default_rng(0)
+    found = [effect(draw(rng, (80, 6))) for _ in range(400)]
+    # 1% and three standard errors
+    assert np.mean(np.array(found) > 1.0) <= 0.01 + 3 * np.sqrt(0.01 * 0.99 / 400)
+
+
+def test_shared_shocks_cost_in_proportion_to_the_number_of_instances():
+    rng = np.random.default_rng(1)
+    shock = rng.normal(0, 1, 10)
+    found = [
+        effect(np.exp(shock + rng.normal(0, 1, (n, 10)))) for n in (100, 400, 1600)
+    ]
+    assert found[0] > 5.0
+    np.testing.assert_allclose(found[1] / found[0], 4.0, rtol=0.25)
+    np.testing.assert_allclose(found[2] / found[1], 4.0, rtol=0.25)
+
+
+def test_an_order_of_its_own_for_every_instance_hides_shocks():
+    rng = np.random.default_rng(2)
+    shared = np.exp(rng.normal(0, 1, 8) + rng.normal(0, 0.3, (500, 8)))
+    assert effect(shared) > 50.0
+    assert effect(rng.permuted(shared, axis=1)) == 1.0
+
+
+def test_neither_scale_nor_order_of_instances_nor_padding_matters():
+    rng = np.random.default_rng(3)
+    data = np.exp(rng.normal(0, 1, 6) + rng.normal(0, 1, (50, 6)))
+    want = effect(data)
+    np.testing.assert_allclose(effect(data[::-1] * rng.uniform(1, 9, (50, 1))), want)
+    padded = np.concatenate([data, np.zeros((14, 6))])
+    valid = jnp.asarray(np.arange(64)[:, None] < np.full(6, 50))
+    np.testing.assert_allclose(effect(padded, valid), want)
+
+
+def test_nothing_to_compare_counts_in_full():
+    assert effect(np.ones((30, 5))) == effect(np.ones((1, 5))) == 1.0
+    assert effect(np.arange(30.0)[:, None]) == 1.0
