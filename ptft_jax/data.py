@@ -100,7 +100,7 @@ def to_portfolio(table: Table, quantile: float | None = None) -> Portfolio:
 
     Returns:
       Portfolio [n, m] with m the largest number of observations; the price of an
-      instance is the one of its last observation.
+      instance is the last one given with an observation, NaN where there is none.
 
     Raises:
       DataError: no quantile is given, or two are, or it is outside (0, 1).
@@ -120,8 +120,9 @@ def to_portfolio(table: Table, quantile: float | None = None) -> Portfolio:
     valid = np.arange(len(packed))[:, None] < count
     price = None
     if table.price is not None:
-        last = np.take_along_axis(order, count[None] - 1, 0)
-        price = jnp.asarray(np.take_along_axis(table.price, last, 0)[0])
+        given = seen & ~np.isnan(table.price)
+        last = len(given) - 1 - given[::-1].argmax(0)
+        price = jnp.asarray(np.take_along_axis(table.price, last[None], 0)[0])
     shared = np.broadcast_to(
         table.quantile if quantile is None else quantile, len(table.instances)
     )

@@ -104,7 +104,7 @@ def test_everything_wrong_in_a_long_file(read):
         "c,1,1,.5,-1\nc,2,2,.6,1\nd,7,1,,1\nd,7,,,1\n",
     )
     for expected in [
-        "12 problems",
+        "11 problems",
         "row 6, column 1 ('instance'): it is blank",
         "row 10, column 3 ('time'): it is blank",
         "row 6, column 3 ('time'): 'x' is not a time like the others",
@@ -114,7 +114,6 @@ def test_everything_wrong_in_a_long_file(read):
         "instance 'c' (from row 7): its quantile is 0.5 and also 0.6",
         "instance 'd' (from row 9): its quantile is blank",
         "row 7, column 5 ('price'): '-1' is a negative price",
-        "row 5, column 5 ('price'): a value without a price",
         "instance 'd' (from row 9): constant, all 2 observations are 7",
         "instance '' (from row 6): 1 observation, at least 2 are needed",
     ]:
@@ -230,11 +229,13 @@ def test_portfolio_packs_observations_in_time_order(read):
 def test_portfolio_takes_quantile_and_last_price_of_the_file(read):
     table = read(
         "instance,time,value,price,quantile\n"
-        "a,1,5,1,.5\na,2,6,2,.5\na,3,,9,.5\nb,1,1,3,.75\nb,3,2,4,.75\n"
+        "a,1,5,1,.5\na,2,6,2,.5\na,3,,9,.5\nb,1,1,4,.75\nb,3,2,,.75\n"
+        "c,1,1,,.5\nc,2,3,,.5\n"
     )
     portfolio = data.to_portfolio(table)
-    np.testing.assert_array_equal(portfolio.price, [2.0, 4.0])
-    np.testing.assert_array_equal(portfolio.quantile, [0.5, 0.75])
+    np.testing.assert_array_equal(portfolio.price, [2.0, 4.0, np.nan])
+    np.testing.assert_array_equal(portfolio.quantile, [0.5, 0.75, 0.5])
+    assert any("price" in note for note in table.notes)
     with pytest.raises(data.DataError, match="two quantiles are given"):
         data.to_portfolio(table, 0.9)
 

@@ -50,7 +50,7 @@ def read(grid: Grid, problems: Problems) -> Draft:
             "2025-01-31): periods are in the order in which they first appear"
         )
     if "price" in found:
-        _report_unpriced(grid, column["price"], found, problems)
+        notes.append("prices are read, but no decision depends on them yet")
 
     def spread(name: str) -> np.ndarray:
         table = np.full((when.max() + 1, len(instances)), np.nan)
@@ -169,19 +169,3 @@ def _quantile(
     remedy = "Give each instance one quantile, the same on all its rows."
     problems.add_many(len(wrong), (line(int(i)) for i in wrong), remedy)
     return low
-
-
-def _report_unpriced(
-    grid: Grid,
-    column: int,
-    found: dict[str, Numbers],
-    problems: Problems,
-) -> None:
-    value, price = found["value"], found["price"]
-    bare = np.isnan(price.values) & ~price.unreadable
-    rows = np.flatnonzero(bare & ~np.isnan(value.values))
-    problems.add_many(
-        len(rows),
-        (f"{grid.place(int(row), column)}: a value without a price" for row in rows),
-        "Give a price wherever there is a value, or leave the price column out.",
-    )
