@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import baselines, data, finetune, left_out, risk, shapes
+from ptft_jax import baselines, data, dependence, finetune, left_out, risk, shapes
 from ptft_jax import certify as certify_
 from ptft_jax.certify import Certified
 from ptft_jax.crossfit import LEAST_INSTANCES
@@ -96,7 +96,7 @@ def decide(
     Returns:
       The decisions and the certificates.
     """
-    n, notes, chosen, certified = len(names), [], None, None
+    n, notes, chosen, certified = len(names), _shared(portfolio), None, None
     key = lambda stream: cell_key(seed, stream, n)
     padded = shapes.pad(portfolio)
     policy = pretrained = risk.single(network, params)
@@ -122,6 +122,20 @@ def decide(
         notes.append(f"no certificate: it needs at least {LEAST_INSTANCES} instances")
     columns = {k: np.asarray(x, np.float64)[:n] for k, x in decisions.items()}
     return Decided(_rows(portfolio, names, columns), chosen, certified, notes)
+
+
+def _shared(portfolio: Portfolio) -> list[str]:
+    """A note if demand moves together, of which a split over instances cannot tell."""
+    effect = dependence.design_effect(portfolio)
+    if effect == 1.0:
+        return []
+    n = portfolio.valid.shape[0]
+    return [
+        f"demand moves together from period to period: {n} instances say as much of "
+        f"periods to come as {n / effect:.3g} that move alone. Fine-tuning needs "
+        f"{FinetuneConfig().least_instances} of these and must win by more; "
+        "certificates are about the periods in the file, not those to come"
+    ]
 
 
 def _rows(
@@ -212,6 +226,8 @@ def describe(summary: dict[str, Any]) -> list[str]:
             if field in summary:
                 found = summary[field]
                 low, high = sorted(found["cut_at"])
+                if least and found["value"] >= low:
+                    text += " (no less than a scale: it says nothing at this n)"
                 lines.append(
                     f"{text}: {least or 'at least'} {found['value']:.5g} per instance "
                     f"and period at confidence {level} (measured "

@@ -195,3 +195,14 @@ def test_a_real_run_from_the_command_line(folder, weights, monkeypatch, capfd):
     assert np.isfinite(risks["excess"].to_numpy()).all()
     assert set(bounds["tier"]) == {"certified", "law"}
     assert not os.listdir(folder / "out" / "cells") == []
+
+
+@pytest.mark.parametrize("code", [0, 2, 130])
+def test_an_interrupted_program_leaves_without_waiting_for_threads(monkeypatch, code):
+    left = []
+    monkeypatch.setattr(cli, "main", lambda: code)
+    monkeypatch.setattr("os._exit", left.append)
+    with pytest.raises(SystemExit) as stop:
+        cli.run()
+    assert stop.value.code == code
+    assert left == ([130] if code == 130 else [])

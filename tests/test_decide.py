@@ -86,7 +86,19 @@ def test_quantiles_may_come_from_the_file(run, tmp_path):
 def test_few_instances_are_decided_without_certificate(run):
     rows, captured = run("--quantile", ".9", values=tiny.demand(4, 3))
     assert len(rows) == 3
+    assert all(np.isfinite(float(row["decision"])) for row in rows)
     assert "no certificate" in captured.out
+
+
+def test_a_bound_that_says_nothing_is_named(run):
+    _, captured = run("--quantile", ".9", values=tiny.demand(6, 5))
+    assert "says nothing at this n" in captured.out
+
+
+def test_demand_that_moves_together_is_noted(run):
+    shared = np.exp(np.random.default_rng(0).normal(0, 1, (8, 1))) * tiny.demand(8)
+    assert "moves together" in run("--quantile", ".9", values=shared)[1].out
+    assert "moves together" not in run("--quantile", ".9")[1].out
 
 
 def test_only_the_most_recent_observations_are_used(run):

@@ -63,6 +63,8 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     other = pretrain.PretrainConfig(num_steps=8, shapes=CONFIG.shapes, chunk=2)
     with pytest.raises(ValueError, match="another configuration"):
         run(NETWORK, other, KEY, path=path)
+    with pytest.raises(ValueError, match="or seed"):
+        run(NETWORK, CONFIG, jax.random.key(4), path=path)
 
 
 def test_a_diverging_loss_is_an_error_that_names_the_step():
