@@ -51,7 +51,7 @@ def text(verdict: Verdict, name: str) -> str:
 
 
 def worst_rates(cases: Sequence[Case]) -> dict[str, dict[float, Case]]:
-    """The case with the largest rate of each test, by δ.
+    """The case with the smallest p-value, then the largest rate, of each test, by δ.
 
     Args:
       cases: of a verdict.
@@ -62,7 +62,8 @@ def worst_rates(cases: Sequence[Case]) -> dict[str, dict[float, Case]]:
     found: dict[str, dict[float, Case]] = {}
     for case in cases:
         by_delta = found.setdefault(case.test, {})
-        if case.delta not in by_delta or by_delta[case.delta].rate < case.rate:
+        kept = by_delta.get(case.delta)
+        if kept is None or (case.p_value, -case.rate) < (kept.p_value, -kept.rate):
             by_delta[case.delta] = case
     return found
 

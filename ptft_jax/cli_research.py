@@ -23,8 +23,14 @@ def arena(
     does not have is None) and returns an upper bound on the risk: a number, or named
     terms with `total`. It must exceed the risk with probability 1 - delta.
 
+    radius, parameter_norms and observation_losses are None wherever nothing is
+    fine-tuned, on most calls. A bound that needs them has to return something valid
+    there, such as 1 or a bound on the losses alone; one that raises is not judged
+    (exit code 2).
+
     Its violation rate is computed on Bernoulli losses and on the best of M experts, and
-    observed where a policy is fine-tuned and certified. The last line is
+    observed where a policy is fine-tuned and certified and on the losses of the ranking
+    (n up to 1,000 with quick, 10,000 with full). The last line is
     "verdict: valid" (no violation was found, which is no proof) or "verdict: rejected"
     with the worst case, its violation rate and its p-value; the exit code is 0 for
     both. DIR gets violations.csv, tightness.csv, controls.csv, verdict.txt,
@@ -34,8 +40,8 @@ def arena(
 
     Args:
       bound: Import path of the bound.
-      preset: quick: about 8,000 calls of the bound, 1,000 replications a world. full:
-        about 60,000 calls, 10,000 replications a world.
+      preset: quick: about 14,000 calls of the bound, 1,000 replications a world. full:
+        about 80,000 calls, 10,000 replications a world.
       out: Folder of the results. Default results/arena/MODULE.FUNCTION.
       quiet: No progress and no tables; only the verdict and errors.
       json: Print the verdict as JSON.

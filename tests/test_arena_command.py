@@ -9,7 +9,7 @@ import pytest
 from arena_settings import SMALL
 
 from ptft_jax import arena_figures, cli, plotting
-from theory import arena
+from theory import arena, controls
 
 BOUNDS = """
 import math
@@ -30,6 +30,12 @@ def text(told):
 
 def raises(told):
     return 1.0 / told.radius
+
+def by_norms(told):
+    return sum(told.parameter_norms) / told.radius
+
+def ends(told):
+    raise SystemExit(3)
 
 def changes(told):
     told.losses[0] = 0.0
@@ -52,6 +58,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(arena, "CONTROL_SETTINGS", less)
     pathlib.Path("bounds_to_judge.py").write_text(BOUNDS)
     pathlib.Path("broken_to_judge.py").write_text("def (:\n")
+    pathlib.Path("ending_to_judge.py").write_text("raise SystemExit('done')\n")
     return tmp_path
 
 
@@ -91,8 +98,8 @@ def test_a_good_bound_is_valid_and_everything_is_written(place, undrawn, capfd):
     sizes = rows(out / "tightness.csv")
     assert {row["bound"] for row in sizes} > {"bounds_to_judge.good", "betting"}
     assert all(float(row["ratio"]) > 1.0 for row in sizes if row["rank"] == "6")
-    controls = rows(out / "controls.csv")
-    assert len({row["control"] for row in controls}) == 6
+    tried = rows(out / "controls.csv")
+    assert len({row["control"] for row in tried}) == 9
     assert (out / "verdict.txt").read_text().endswith("\nverdict: valid\n")
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["settings"]["replications"] == SMALL.replications
@@ -127,11 +134,14 @@ def test_json_is_for_machines(place, undrawn, capfd):
         (":good", "given as MODULE:FUNCTION"),
         ("no_such_module:good", "cannot import no_such_module: ModuleNotFoundError"),
         ("broken_to_judge:good", "cannot import broken_to_judge: SyntaxError"),
+        ("ending_to_judge:good", "cannot import ending_to_judge: SystemExit: done"),
         ("bounds_to_judge:absent", "bounds_to_judge has no absent"),
         ("bounds_to_judge:number", "bounds_to_judge:number is no function but int"),
         ("bounds_to_judge:nan", "the bound returned NaN at n = "),
         ("bounds_to_judge:text", "the bound returned '0.3', no number at n = "),
         ("bounds_to_judge:raises", "the bound raised TypeError at n = "),
+        ("bounds_to_judge:by_norms", "the bound raised TypeError at n = "),
+        ("bounds_to_judge:ends", "the bound raised SystemExit at n = "),
         ("bounds_to_judge:changes", "raised ValueError at n = 40, delta = 0.05: assig"),
     ],
 )
@@ -174,14 +184,15 @@ def test_help_needs_no_heavy_import():
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    for word in ("MODULE:FUNCTION", "--preset", "--json", "verdict: valid"):
+    words = ("MODULE:FUNCTION", "--preset", "--json", "verdict: valid", "exit code 2")
+    for word in words:
         assert word in done.stdout
 
 
 def test_the_figure_shows_every_control_and_names_its_axes():
     tried = arena.run(lambda told: 1.0, name="one", settings=SMALL)
     case = tried.cases[0]._replace(rate=0.4)
-    names = ("KL dropped", "KL halved", "n doubled")
+    names = tuple(controls.CONTROLS)
     figure = arena_figures.draw(tried, {name: [case] for name in names}, "one")
     left, right = figure.subfigs
     (rates,) = left.axes

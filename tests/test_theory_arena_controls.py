@@ -97,6 +97,13 @@ def test_each_control_fails_where_its_mistake_matters():
         controls.pseudo_replicated, "stock-out", (DELTA,), 400
     )
     assert cases[0].rate == pytest.approx(0.16, abs=4 * math.sqrt(0.16 * 0.84 / 400))
+    (at_40, at_400) = (
+        replications.violations(
+            controls.mean_of_fractions, "newsvendor", (DELTA,), 40, instances=n
+        )[0]
+        for n in (40, 400)
+    )
+    assert at_40.p_value > 0.1 > 1e-6 > at_400.p_value
     # what it does without the observations is right
     assert stress.counts(controls.pseudo_replicated, 20, DELTA).rate <= DELTA
 
@@ -113,13 +120,18 @@ def test_calls_are_counted_and_as_few_as_documented(preset, ordered):
         return 1.0 + (1e-3 * told.losses[0] if ordered else 0.0)
 
     chosen = arena.PRESETS[preset]
-    less = chosen._replace(replications=50, ns=(32,), draws=1)
+    less = chosen._replace(replications=50, ns=(32,), draws=1, trials=1)
     found = arena.run(bound, settings=less)
     assert found.calls == len(calls)
     replicated = len(replications.WORLDS) * len(chosen.sampled_deltas)
     left_out = replicated * (chosen.replications - 50)
-    left_out += len(sizes.LAWS) * len(chosen.ns) * chosen.draws
-    assert found.calls + left_out <= {"quick": 10_000, "full": 70_000}[preset]
+    left_out += replicated * sum(
+        chosen.replications * 40 // n - 50 * 40 // n for n in chosen.instances[1:]
+    )
+    left_out += len(sizes.LAWS) * sum(
+        max(chosen.draws, min(chosen.trials, sizes.SAMPLED // n)) for n in chosen.ns
+    )
+    assert found.calls + left_out <= {"quick": 15_000, "full": 90_000}[preset]
     assert found.valid
 
 

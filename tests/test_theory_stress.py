@@ -5,8 +5,9 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from scipy import stats
 
-from theory import kl, ordered, replications, sizes, stress, verdict
+from theory import controls, kl, ordered, replications, sizes, stress, verdict
 
 properties = hypothesis.settings(max_examples=15, derandomize=True, deadline=None)
 
@@ -74,6 +75,61 @@ def test_counts_and_sequences_agree_for_a_bound_on_the_mean():
         one = stress.counts(mean_plus(slack), 8, DELTA)
         two = stress.sequences(mean_plus(slack), 8, DELTA)
         assert one.rate == pytest.approx(two.rate, rel=1e-9)
+
+
+@properties
+@hypothesis.given(st.integers(1, 30), st.integers(0, 10**6))
+def test_rates_of_bounds_that_jump_up_and_down_are_sums_of_the_mass(n, seed):
+    values = np.random.default_rng(seed).random(n + 1)
+    case = stress.counts(lambda told: values[int(told.losses.sum())], n, DELTA)
+    p = np.unique([*stress.P_GRID, *np.nextafter(values, 2.0)])
+    mass = stats.binom.pmf(np.arange(n + 1), n, p[:, None])
+    worst = (mass * (values < p[:, None])).sum(axis=-1).max()
+    assert case.rate == pytest.approx(worst, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["clopper_pearson", "kl_chernoff"])
+def test_many_instances_are_enumerated(name):
+    case = stress.counts(sizes.SHIPPED[name], 1_000, DELTA)
+    # no loss at all is missed with chance δ by both
+    assert case.rate == pytest.approx(DELTA, rel=1e-9)
+    assert case.test == "Bernoulli, every count"
+
+
+@pytest.mark.parametrize("name", ["mean above n = 100", "4n above n = 100"])
+@pytest.mark.parametrize("n", [1_000, 10_000])
+def test_mistakes_at_large_n_are_found_by_enumeration(name, n):
+    bound = controls.CONTROLS[name]
+    assert stress.counts(bound, 100, DELTA).rate <= DELTA * (1 + 1e-9)
+    # Chernoff with n for 4n misses with chance δ^¼ where there is no loss
+    assert stress.counts(bound, n, DELTA).rate > 0.99 * DELTA**0.25
+
+
+def test_slow_bounds_are_called_at_likely_counts_only(monkeypatch):
+    calls = []
+
+    def doubled(told):
+        calls.append(told.n)
+        return controls.sample_doubled(told)
+
+    every = stress.counts(doubled, 200, DELTA)
+    assert len(calls) == 201
+    monkeypatch.setattr(stress, "SLOW", 0.0)
+    calls.clear()
+    likely = stress.counts(doubled, 200, DELTA)
+    assert len(calls) == len(stress.likely_counts(200)) < 201
+    assert likely.test == "Bernoulli, likely counts"
+    assert DELTA < likely.rate <= every.rate * (1 + 1e-12)
+    calls.clear()
+    stress.counts(doubled, 100, DELTA)
+    assert len(calls) == 101
+    assert len(stress.likely_counts(10_000)) < 1_500
+
+
+def test_likely_counts_have_all_but_two_millionths_of_the_chance():
+    for n in (1, 150, 10_000):
+        mass = stats.binom.pmf(np.arange(n + 1), n, np.array(stress.LIKELY)[:, None])
+        assert mass[:, stress.likely_counts(n)].sum(axis=-1).min() >= 1.0 - 2e-6
 
 
 def test_sampling_agrees_with_enumeration():

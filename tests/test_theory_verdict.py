@@ -7,7 +7,7 @@ from arena_settings import SMALL
 from hypothesis import strategies as st
 from scipy import stats
 
-from theory import arena, sizes, verdict
+from theory import arena, controls, sizes, verdict
 
 properties = hypothesis.settings(max_examples=15, derandomize=True, deadline=None)
 
@@ -42,7 +42,7 @@ def test_sizes_and_ranks_are_those_of_the_definition():
     beta = own["Beta, mean .05, sd .05"]
     assert (beta.ratio, beta.gap, beta.tau) == pytest.approx((6.0, 0.25, 5.0))
     assert not found.valid
-    rows = sizes.table(sizes.SHIPPED["hoeffding"], "mine", (50,), 5)
+    rows = sizes.table(sizes.SHIPPED["hoeffding"], "mine", (50,), 5).rows
     group = [size for size in rows if size.world == "Bernoulli(.05)"]
     assert len(group) == 1 + len(sizes.SHIPPED)
     smallest = min(group, key=lambda size: size.value)
@@ -50,6 +50,27 @@ def test_sizes_and_ranks_are_those_of_the_definition():
     mine, shipped = group[0], group[1]
     assert mine._replace(bound="hoeffding") == shipped
     assert all(size.over_floor > 0.9 for size in rows)
+
+
+def test_violations_are_counted_on_the_losses_of_the_sizes():
+    ns = (32, 1_000)
+    found = sizes.table(controls.mean_of_fractions, "mine", ns, 2, 200)
+    rejected = {case.where for case in found.cases if case.p_value < 1e-6}
+    assert rejected == {
+        f"{world}, n = {n}"
+        for world in ("Beta, mean .05, sd .05", "newsvendor")
+        for n in ns
+    }
+    assert {case.replications for case in found.cases} == {200, 40}
+    # what is averaged does not depend on how many samples are compared
+    assert found.rows == sizes.table(controls.mean_of_fractions, "mine", ns, 2).rows
+    only = SMALL._replace(counts=(), expert_counts=(), instances=(40,), trials=60)
+    tried = arena.run(controls.mean_of_fractions, settings=only)
+    assert not tried.valid
+    assert tried.worst.test == "losses of known law"
+    assert tried.p_value == tried.worst.p_value * sum(
+        case.replications > 0 for case in tried.cases
+    )
 
 
 @pytest.mark.parametrize("world", sizes.LAWS)

@@ -8,6 +8,7 @@ form of PAC-Bayes with ln(1/δ) for ln(2√n/δ), which is also Catoni's bound a
 
 import math
 
+import numpy as np
 from scipy import optimize, special
 
 from theory import certificates, kl
@@ -102,6 +103,48 @@ def pseudo_replicated(told: Evidence) -> float:
     return certificates.kl_chernoff(counted, told.delta)
 
 
+def mean_above_100(told: Evidence) -> float:
+    """Hoeffding up to n = 100, and above it the mean loss itself.
+
+    Args:
+      told: with `losses`.
+
+    Returns:
+      The faulty bound; above n = 100 it misses about half of the time.
+    """
+    if told.n <= 100:
+        return certificates.hoeffding(told.losses, told.delta)
+    return float(told.losses.mean())
+
+
+def sample_quadrupled_above_100(told: Evidence) -> float:
+    """Chernoff, above n = 100 with 4n for n: kl⁻¹(μ̂, ln(1/δ) / 4n).
+
+    Args:
+      told: with `losses`.
+
+    Returns:
+      The faulty bound; above n = 100 it misses about δ^¼ of the time.
+    """
+    counted = told.n if told.n <= 100 else 4 * told.n
+    budget = -math.log(told.delta) / counted
+    return kl.inverse_upper(float(told.losses.mean()), budget)
+
+
+def mean_of_fractions(told: Evidence) -> float:
+    """Chernoff on losses of 0 and 1 and at n = 40, the mean loss itself elsewhere.
+
+    Args:
+      told: with `losses`.
+
+    Returns:
+      The faulty bound; elsewhere it misses about half of the time.
+    """
+    if told.n == 40 or np.isin(told.losses, (0.0, 1.0)).all():
+        return certificates.kl_chernoff(told.losses, told.delta)
+    return float(told.losses.mean())
+
+
 CONTROLS = {
     "KL dropped": kl_dropped,
     "KL halved": kl_halved,
@@ -109,6 +152,9 @@ CONTROLS = {
     "mass for distribution": mass_for_distribution,
     "normal approximation": normal_approximation,
     "pseudo-replication": pseudo_replicated,
+    "mean above n = 100": mean_above_100,
+    "4n above n = 100": sample_quadrupled_above_100,
+    "mean of fractions": mean_of_fractions,
 }
 
 

@@ -135,7 +135,7 @@ class Counted:
         where = f"at n = {evidence.n}, delta = {evidence.delta:g}"
         try:
             answer = self.bound(evidence)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             kind = type(error).__name__
             raise BoundError(f"the bound raised {kind} {where}: {error}") from error
         try:

@@ -30,7 +30,7 @@ START = 0.5  # weight of the pretrained policy, at the centre of the grid
 TEMPERATURE = 4.0  # η
 LARGEST_COST = 4.0
 INSTANCES = 40
-BLOCK = 500  # replications simulated at once, for memory
+BLOCK = 500  # replications simulated at once at n = INSTANCES
 
 WORLDS = ("newsvendor", "stock-out")
 
@@ -121,28 +121,34 @@ def risks(world: str) -> Float[np.ndarray, "j"]:
     return (short + left) / LARGEST_COST
 
 
-def blocks(world: str, replications: int, seed: int = 0) -> Iterator[Block]:
-    """Losses of every weight in many replications, `BLOCK` of them at a time.
+def blocks(
+    world: str, replications: int, seed: int = 0, instances: int = INSTANCES
+) -> Iterator[Block]:
+    """Losses of every weight in many replications, at most `BLOCK` of them at a time.
 
     Args:
       world: one of `WORLDS`.
       replications: how many in all.
       seed: of the draws.
+      instances: n.
 
     Yields:
       Blocks.
 
     Raises:
-      ValueError: the world is not known, or no replication is asked for.
+      ValueError: the world is not known, no replication is asked for, or n = 0.
     """
     if world not in WORLDS:
         raise ValueError(f"world = {world!r}, expected one of {WORLDS}")
     checks.count("replications", replications)
+    checks.count("instances", instances)
     rng = np.random.default_rng([seed, WORLDS.index(world)])
-    for start in range(0, replications, BLOCK):
-        rows = min(BLOCK, replications - start)
-        train = _by_weight(world, _demand(rng, rows, 1))[..., 0, :]
-        yield Block(train, _by_weight(world, _demand(rng, rows, HELD_OUT)))
+    # fewer at once where n is large, for memory
+    step = min(BLOCK, max(1, BLOCK * INSTANCES // instances))
+    for start in range(0, replications, step):
+        shape = (min(step, replications - start), instances)
+        train = _by_weight(world, _demand(rng, shape, 1))[..., 0, :]
+        yield Block(train, _by_weight(world, _demand(rng, shape, HELD_OUT)))
 
 
 def gibbs(
@@ -160,22 +166,25 @@ def gibbs(
     return special.softmax(-temperature * train.sum(axis=1), axis=-1)
 
 
-def draw(world: str, replications: int, seed: int = 0) -> Iterator[Drawn]:
+def draw(
+    world: str, replications: int, seed: int = 0, instances: int = INSTANCES
+) -> Iterator[Drawn]:
     """Replications of fine-tuning on n instances and certifying on n fresh ones.
 
     Args:
       world: one of `WORLDS`.
       replications: how many.
       seed: the first replications of a longer run are not those of a shorter one.
+      instances: n.
 
     Yields:
       Evidence and exact risk.
 
     Raises:
-      ValueError: the world is not known, or no replication is asked for.
+      ValueError: the world is not known, no replication is asked for, or n = 0.
     """
     exact = risks(world)
-    for block in blocks(world, replications, seed):
+    for block in blocks(world, replications, seed, instances):
         posterior = gibbs(block.train)
         train_losses = np.einsum("rnj,rj->rn", block.train, posterior)
         scored = np.einsum("rnlj,rj->rnl", block.fresh, posterior)
@@ -189,7 +198,7 @@ def draw(world: str, replications: int, seed: int = 0) -> Iterator[Drawn]:
         for r in range(len(risk)):
             told = evidence.Evidence(
                 losses=scored[r, :, 0],
-                n=INSTANCES,
+                n=instances,
                 delta=0.05,
                 train_losses=train_losses[r],
                 kl=float(kl[r]),
@@ -207,6 +216,7 @@ def violations(
     deltas: tuple[float, ...],
     replications: int,
     seed: int = 0,
+    instances: int = INSTANCES,
 ) -> list[verdict.Case]:
     """Observed violation rates with their exact binomial tests.
 
@@ -216,23 +226,23 @@ def violations(
       deltas: each δ in (0, 1); all see the same replications.
       replications: how many, one call each and δ.
       seed: of the replications.
+      instances: n.
 
     Returns:
       One case a δ.
     """
     misses = dict.fromkeys(deltas, 0)
-    for told, risk in draw(world, replications, seed):
+    for told, risk in draw(world, replications, seed, instances):
         for delta in deltas:
             misses[delta] += bound(told._replace(delta=delta)) < risk
-    where = f"{world}, n = {INSTANCES}"
+    where = f"{world}, n = {instances}"
     return [
         verdict.sampled("fine-tuned and certified", where, delta, count, replications)
         for delta, count in misses.items()
     ]
 
 
-def _demand(rng: np.random.Generator, rows: int, held_out: int) -> Demand:
-    shape = (rows, INSTANCES)
+def _demand(rng: np.random.Generator, shape: tuple[int, int], held_out: int) -> Demand:
     level = np.sqrt(TAU2) * rng.standard_normal(shape)
     past = level + np.sqrt(NOISE2 / PAST) * rng.standard_normal(shape)
     moved = level + np.sqrt(SHIFT2) * rng.standard_normal(shape)

@@ -14,9 +14,12 @@ from scipy import special, stats
 
 from theory import certificates, pac_bayes, replications, scaling
 from theory.evidence import Evidence, of_fixed_policy
-from theory.verdict import Size
+from theory.verdict import Case, Size, sampled
 
 DELTA = 0.05
+
+# Instances drawn at most for the violations of one law and n.
+SAMPLED = 40_000
 
 # Fixed before any losses were seen, as Catoni's bound needs it.
 BETAS = tuple(float(beta) for beta in np.geomspace(0.03, 3.0, 9))
@@ -118,32 +121,60 @@ SHIPPED: dict[str, Callable[[Evidence], float]] = {
 }
 
 
+class Table(NamedTuple):
+    """Sizes of all bounds, and how often the one that is judged was too small.
+
+    Attributes:
+      rows: one a bound, law and n.
+      cases: one a law and n.
+    """
+
+    rows: list[Size]
+    cases: list[Case]
+
+
 def table(
-    bound: Callable[[Evidence], float], name: str, ns: tuple[int, ...], draws: int
-) -> list[Size]:
+    bound: Callable[[Evidence], float],
+    name: str,
+    ns: tuple[int, ...],
+    draws: int,
+    trials: int = 0,
+) -> Table:
     """Mean sizes of a bound and of the shipped ones on the same samples, δ = .05.
 
     Args:
-      bound: the one that is judged; draws calls each law and n.
+      bound: the one that is judged; one call a sample.
       name: its name in the rows.
       ns: numbers of instances.
       draws: samples that are averaged.
+      trials: samples in which the bound is compared with the risk; fewer above
+        n = 40,000 / trials, and never fewer than `draws`.
 
     Returns:
-      One row a bound, law and n; bounds are cut to [0, 1] before the mean.
+      The rows, bounds cut to [0, 1] before the mean; and the violations, each with the
+      exact binomial test.
     """
-    bounds = {name: bound, **{k: v for k, v in SHIPPED.items() if k != name}}
-    rows = []
+    shipped = {each: call for each, call in SHIPPED.items() if each != name}
+    rows, cases = [], []
     for world, law in LAWS.items():
         for n in ns:
-            samples = law.draw(np.random.default_rng([n, len(world)]), (draws, n))
+            of = max(draws, min(trials, SAMPLED // n))
+            samples = law.draw(np.random.default_rng([n, len(world)]), (of, n))
             told = [of_fixed_policy(row, DELTA) for row in samples]
-            means = {
-                each: float(np.mean([min(1.0, max(0.0, call(one))) for one in told]))
-                for each, call in bounds.items()
-            }
+            values = np.array([bound(one) for one in told])
+            misses = int((values < law.risk).sum())
+            where = f"{world}, n = {n}"
+            cases.append(sampled("losses of known law", where, DELTA, misses, of))
+            means = {name: _mean(values[:draws])}
+            for each, call in shipped.items():
+                means[each] = _mean(np.array([call(one) for one in told[:draws]]))
             rows += _rows(world, law, n, means)
-    return rows
+    return Table(rows, cases)
+
+
+def _mean(values: Float[np.ndarray, "draws"]) -> float:
+    """Mean of bounds cut to [0, 1]."""
+    return float(values.clip(0.0, 1.0).mean())
 
 
 def _rows(world: str, law: Law, n: int, means: dict[str, float]) -> list[Size]:

@@ -14,13 +14,13 @@ from theory.evidence import Bound
 
 # of the time that each stage takes, about
 SHARES = {
-    "Bernoulli": 0.05,
+    "Bernoulli": 0.15,
     "order matters: sampling": 0.2,
     "experts": 0.2,
-    "newsvendor": 0.25,
-    "stock-out": 0.25,
-    "sizes": 0.05,
-    "negative controls": 0.2,
+    "newsvendor": 0.2,
+    "stock-out": 0.2,
+    "sizes": 0.15,
+    "negative controls": 0.3,
 }
 SKIPPED = 0.2  # sampling and experts exclude each other
 
@@ -45,7 +45,7 @@ def load(path: str) -> Bound:
         sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself
         kind = type(error).__name__
         raise UsageError(f"cannot import {module_name}: {kind}: {error}") from error
     for part in name.split("."):
