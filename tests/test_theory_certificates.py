@@ -2,6 +2,7 @@ import math
 
 import hypothesis
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -16,6 +17,9 @@ from losses_in_01 import (
 )
 
 from theory import certificates, wealth
+
+digits = mpmath.mp.clone()
+digits.dps = 50
 
 properties = hypothesis.settings(max_examples=25, derandomize=True, deadline=None)
 samples = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=30)
@@ -54,6 +58,36 @@ def test_clopper_pearson_is_the_smallest_on_counts(n, k, delta):
     if k < n:
         assert exact < certificates.clopper_pearson(k + 1, n, delta)
     assert certificates.clopper_pearson(k, n + 1, delta) <= exact
+
+
+def log_tail(k, n, p):
+    """ln P(Bin(n, p) ≤ k), summed down from k."""
+    term = total = digits.binomial(n, k) * p**k * (1 - p) ** (n - k)
+    for j in range(k, 0, -1):
+        term *= j * (1 - p) / ((n - j + 1) * p)
+        total += term
+        if term < total * digits.mpf(10) ** -48:
+            break
+    return digits.log(total)
+
+
+def test_clopper_pearson_is_on_the_safe_side_of_fifty_digits():
+    rng = np.random.default_rng(0)
+    cases = [(138, 343, 3.0963984806092064e-11), (149, 434, 2.0321504222688352e-11)]
+    for _ in range(120):
+        n = int(np.exp(rng.uniform(0.0, math.log(3_000.0)))) + 1
+        delta = float(np.exp(rng.uniform(math.log(1e-11), math.log(0.99))))
+        cases.append((int(rng.integers(0, n)), n, delta))
+    for k, n, delta in cases:
+        upper = certificates.clopper_pearson(k, n, delta)
+        lower = certificates.clopper_pearson_lower(n - k, n, delta)
+        inside = digits.mpf(upper) * (1 - digits.mpf(10) ** -14)
+        if upper < 1.0:
+            # the tail falls in p: the root is between the two
+            assert log_tail(k, n, digits.mpf(upper)) <= digits.log(delta)
+            assert log_tail(k, n, inside) > digits.log(delta)
+        if lower > 0.0:
+            assert log_tail(k, n, 1 - digits.mpf(lower)) <= digits.log(delta)
 
 
 @properties

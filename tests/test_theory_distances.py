@@ -49,6 +49,59 @@ def agree(values, exact, rel=1e-10):
         assert value == pytest.approx(float(e), rel=rel), name
 
 
+def gaussian_in_digits(mean_p, sd_p, mean_q, sd_q):
+    """The closed forms at 1,500 digits, and TV from the roots of ln p = ln q."""
+    with digits.workdps(1500):
+        gap, p, q = (digits.mpf(x) for x in (mean_p - mean_q, sd_p, sd_q))
+        kl = digits.log(q / p) + (p**2 + gap**2) / (2 * q**2) - digits.mpf(1) / 2
+        wider, rest = abs(p - q), 2 * q**2 - p**2
+        wasserstein = abs(gap) * digits.erf(abs(gap) / digits.sqrt(2) / wider)
+        wasserstein += (
+            wider * digits.sqrt(2 / digits.pi) * digits.exp(-((gap / wider) ** 2) / 2)
+        )
+        a, b = 1 / q**2 - 1 / p**2, 2 * gap / p**2
+        c = 2 * digits.log(q / p) - (gap / p) ** 2
+        root = digits.sqrt(b**2 - 4 * a * c)
+        tv = sum(
+            abs(digits.ncdf((x - gap) / p) - digits.ncdf(x / q))
+            for x in ((-b + root) / (2 * a), (-b - root) / (2 * a))
+        )
+        log_chi2 = 2 * digits.log(q) - digits.log(p) - digits.log(rest) / 2
+        return tv, kl, log_chi2 + gap**2 / rest, wasserstein
+
+
+@pytest.mark.parametrize(
+    ("mean_p", "sd_p", "mean_q", "sd_q"),
+    [
+        (0.0, 1e-200, 0.0, 1e200),
+        (3e100, 1e-200, 0.0, 1e100),
+        (0.0, 1e-130, 1e-130, 1e40),
+        (0.0, 1.0, 2e-9, 1.0 + 1e-7),
+    ],
+)
+def test_gaussian_distances_of_extreme_scales(mean_p, sd_p, mean_q, sd_q):
+    found = mismatch.gaussian(mean_p, sd_p, mean_q, sd_q)
+    tv, kl, log_chi2, wasserstein = gaussian_in_digits(mean_p, sd_p, mean_q, sd_q)
+    assert found.total_variation == pytest.approx(float(tv), rel=1e-8)
+    assert found.kl == pytest.approx(float(kl), rel=1e-13)
+    assert found.wasserstein == pytest.approx(float(wasserstein), rel=1e-13)
+    chi2 = float(digits.expm1(log_chi2)) if log_chi2 < 700 else math.inf
+    assert found.chi2 == pytest.approx(chi2, rel=1e-10)
+    other = mismatch.gaussian(mean_q, sd_q, mean_p, sd_p)
+    assert other.total_variation == pytest.approx(found.total_variation, rel=1e-15)
+    assert other.wasserstein == found.wasserstein
+
+
+def test_gaussian_distances_are_never_nan():
+    ends = (5e-324, 1e-200, 1.0, 1e200, 1.7e308)
+    for sd_p in ends:
+        for sd_q in ends:
+            for gap in (0.0, 1e-300, 1.0, 1e155, 1.7e308):
+                found = mismatch.gaussian(-gap, sd_p, gap, sd_q)
+                assert 0.0 <= found.total_variation <= 1.0
+                assert min(found.kl, found.chi2, found.wasserstein) >= 0.0
+
+
 @pytest.mark.parametrize(
     ("mean_p", "sd_p", "mean_q", "sd_q"), [(0.3, 1.0, 1.0, 1.5), (2.0, 1.0, 1.0, 1.0)]
 )

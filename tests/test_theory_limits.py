@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from theory import limits
+from theory import count_limits, limits
 
 digits = mpmath.mp.clone()
 digits.dps = 50
@@ -142,7 +142,7 @@ def test_gaussian_newsvendor_risk_at_fifty_digits():
     )
 
 
-def exact_gamma_poisson_cost(shape, rate, m, q, most=400):
+def exact_gamma_poisson_cost(shape, rate, m, q, most=400, last=120):
     """By the definition: the best stock for each total, all sums at 30 digits."""
     mp = mpmath.mp.clone()
     mp.dps = 30
@@ -156,7 +156,7 @@ def exact_gamma_poisson_cost(shape, rate, m, q, most=400):
         return terms
 
     cost = mp.mpf(0)
-    totals = pmf(a, b / (b + m), 120 if m else 1)
+    totals = pmf(a, b / (b + m), last if m else 1)
     for total, chance in enumerate(totals):
         demand = pmf(a + total, (b + m) / (b + m + 1), most)
         below, x = demand[0], 0
@@ -177,6 +177,29 @@ def test_gamma_poisson_newsvendor_risk_is_the_sum_in_its_definition(shape, rate,
     value = limits.gamma_poisson_newsvendor_risk(shape, rate, m, q)
     exact = exact_gamma_poisson_cost(shape, rate, m, q)
     assert value == pytest.approx(exact, rel=1e-11)
+
+
+def test_both_sums_of_gamma_poisson_newsvendor_risk_are_exact():
+    exact = exact_gamma_poisson_cost(1.0, 8.0, 400, 0.9, most=25, last=2_400)
+    assert 2_400 > count_limits._totals(1.0, 8.0, 400)[1] - 600
+    value = limits.gamma_poisson_newsvendor_risk(1.0, 8.0, 400, 0.9)
+    assert value == pytest.approx(exact, abs=1e-13 / 8.0)
+    low, high = count_limits._totals(1.0, 8.0, 400)
+    over = count_limits._over_totals(1.0, 8.0, 400, 0.9, np.arange(low, high + 1.0))
+    assert over == pytest.approx(exact, abs=1e-13 / 8.0)
+    assert over != value
+
+
+def test_gamma_poisson_newsvendor_risk_at_many_observations():
+    risks = [
+        limits.gamma_poisson_newsvendor_risk(1.0, 1.0, m, 0.9)
+        for m in (3_000, 10**6, 10**12)
+    ]
+    # the expected variance of θ given m counts is of order 1/m
+    assert risks[0] - risks[2] == pytest.approx((risks[0] - risks[1]), rel=0.01)
+    assert 0.0 < risks[0] - risks[2] < 1.0 / 3_000
+    with pytest.raises(ValueError, match=r"m = 10000 need a sum of .* at most 5,000"):
+        limits.gamma_poisson_newsvendor_risk(1.0, 1e-4, 10_000, 0.9)
 
 
 def test_gamma_poisson_newsvendor_risk_is_what_simulation_gives():

@@ -45,8 +45,8 @@ def linear_ball(
     Source: contraction (Ledoux & Talagrand 1991, Theorem 4.12, as Mohri et al. 2018,
     Lemma 5.7) and Mohri et al. (2018), Theorem 5.10.
     """
-    scaled = _scaled(features, scales, radius, lipschitz)
-    return lipschitz * radius / len(scaled) * float(np.linalg.norm(scaled))
+    scaled, scale = _scaled(features, scales, radius, lipschitz)
+    return scale / len(scaled) * float(np.linalg.norm(scaled))
 
 
 def linear_ball_monte_carlo(
@@ -78,14 +78,14 @@ def linear_ball_monte_carlo(
 
     Source: Mohri et al. (2018), proof of Theorem 5.10, before its last inequality.
     """
-    checks.count("draws", draws, 2)
-    scaled = _scaled(features, scales, radius, lipschitz)
+    draws = checks.count("draws", draws, 2)
+    scaled, scale = _scaled(features, scales, radius, lipschitz)
     n, rng = len(scaled), np.random.default_rng(seed)
     norms, step = [], max(1, BLOCK // n)
     for start in range(0, draws, step):
         signs = rng.integers(0, 2, (min(step, draws - start), n)) * 2.0 - 1.0
         norms.append(np.linalg.norm(signs @ scaled, axis=1))
-    values = lipschitz * radius / n * np.concatenate(norms)
+    values = scale / n * np.concatenate(norms)
     return Estimate(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(draws))
 
 
@@ -110,7 +110,7 @@ def frank_wolfe_gap(
     Source: Frank & Wolfe (1956); Jaggi (2013), equation (2).
     """
     g, point = checks.finite("gradient", gradient), checks.finite("u", u)
-    r = float(checks.finite("radius", radius, 0.0))
+    r = checks.number("radius", radius, 0.0)
     if g.ndim != 1 or g.shape != point.shape:
         raise ValueError(f"gradient has shape {g.shape}, u has shape {point.shape}")
     length = float(np.linalg.norm(point))
@@ -150,26 +150,23 @@ def parameter_net(
     Source: Hoeffding and a union bound over a net of radius B/Ln, which has at most
     (1 + 2rLn/B)^p points (Vershynin 2018, Corollary 4.2.13).
     """
-    checks.count("num_parameters", num_parameters)
-    checks.count("n", n)
+    num_parameters = checks.count("num_parameters", num_parameters)
+    n = checks.count("n", n)
     checks.confidence(delta)
-    r, slope = (
-        checks.finite("radius", radius, 0.0),
-        checks.finite("lipschitz", lipschitz, 0.0),
-    )
+    r = checks.number("radius", radius, 0.0)
+    slope = checks.number("lipschitz", lipschitz, 0.0)
     b = checks.positive("cost_bound", cost_bound)
-    points = num_parameters * math.log1p(2.0 * float(r) * float(slope) * n / b)
+    points = num_parameters * math.log1p(2.0 * r * slope * n / b)
     return b * math.sqrt((points - math.log(delta)) / (2 * n)) + 2.0 * b / n
 
 
 def _scaled(
     features: checks.Numbers, scales: checks.Numbers, radius: float, lipschitz: float
-) -> Float[np.ndarray, "n d"]:
-    """The rows s_i h_i, once everything is in range."""
+) -> tuple[Float[np.ndarray, "n d"], float]:
+    """The rows s_i h_i, and L r, once everything is in range."""
     h, s = checks.finite("features", features), checks.finite("scales", scales, 0.0)
     if h.ndim != 2 or s.shape != h.shape[:1]:
         raise ValueError(f"features has shape {h.shape}, scales has shape {s.shape}")
     checks.count("n", len(h))
-    checks.finite("radius", radius, 0.0)
-    checks.finite("lipschitz", lipschitz, 0.0)
-    return h * s[:, None]
+    r = checks.number("radius", radius, 0.0)
+    return h * s[:, None], checks.number("lipschitz", lipschitz, 0.0) * r

@@ -45,6 +45,26 @@ def within(
     return x
 
 
+def number(
+    name: str, value: Number, low: float = -LARGEST, high: float = LARGEST
+) -> float:
+    """One number in [low, high].
+
+    Args:
+      name: what to call it in a complaint.
+      value: the number.
+      low: smallest allowed value.
+      high: largest allowed value.
+
+    Returns:
+      The number as a Python float.
+
+    Raises:
+      ValueError: no single number, NaN, or outside.
+    """
+    return float(within(name, _single(name, value), low, high))
+
+
 def sample(
     name: str, values: Numbers, low: float = 0.0, high: float = 1.0
 ) -> Float[np.ndarray, "n"]:
@@ -78,27 +98,38 @@ def confidence(delta: float) -> None:
     Raises:
       ValueError: δ is not in (0, 1).
     """
-    if not 0.0 < delta < 1.0:
+    if not 0.0 < _single("delta", delta) < 1.0:
         raise ValueError(f"delta = {delta} is not in (0, 1)")
 
 
-def count(name: str, value: int | np.integer, least: int = 1) -> int:
-    """Refuses a count below its least value.
+def count(
+    name: str,
+    value: Number | np.ndarray,
+    least: int = 1,
+    most: float | int = math.inf,
+) -> int:
+    """Refuses what is not a whole number, or out of range.
 
     Args:
       name: what to call it in a complaint.
-      value: the count.
+      value: the count; a float may be whole.
       least: smallest allowed value.
+      most: largest allowed value.
 
     Returns:
       The count as a Python int.
 
     Raises:
-      ValueError: the count is too small.
+      ValueError: no single number, NaN, infinite, not whole, or outside.
     """
-    if not value >= least:  # NaN included
-        raise ValueError(f"{name} = {value}, expected at least {least}")
-    return int(value)
+    x = _single(name, value)
+    if not least <= x <= most:  # NaN included
+        room = f" is not in [{least}, {most:g}]"
+        told = f", expected at least {least}" if most == math.inf else room
+        raise ValueError(f"{name} = {value}{told}")
+    if x == math.inf or x != int(x):
+        raise ValueError(f"{name} = {value} is not a whole number")
+    return int(x)
 
 
 def positive(name: str, value: Number) -> float:
@@ -112,11 +143,12 @@ def positive(name: str, value: Number) -> float:
       The number as a Python float.
 
     Raises:
-      ValueError: the number is not in (0, ∞).
+      ValueError: no single number, or not in (0, ∞).
     """
-    if not 0.0 < value < math.inf:
+    x = _single(name, value)
+    if not 0.0 < x < math.inf:
         raise ValueError(f"{name} = {value} is not positive and finite")
-    return float(value)
+    return float(x)
 
 
 def matrix(
@@ -177,9 +209,10 @@ def ratio(q: Number) -> float:
     Raises:
       ValueError: q is not in (0, 1).
     """
-    if not 0.0 < q < 1.0:
+    x = _single("q", q)
+    if not 0.0 < x < 1.0:
         raise ValueError(f"q = {q} is not in (0, 1)")
-    return float(q)
+    return float(x)
 
 
 def finite(
@@ -218,3 +251,13 @@ def all_positive(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
     for value in x[~((x > 0.0) & (x < np.inf))][:1]:
         raise ValueError(f"{name} = {value} is not positive and finite")
     return x
+
+
+def _single(name: str, value: Number | np.ndarray) -> float | int:
+    """The one real number that the value is, as Python has it."""
+    if isinstance(value, float | int):
+        return value
+    x = np.asarray(value, dtype=object if isinstance(value, list | tuple) else None)
+    if x.shape != () or x.dtype.kind not in "biufV":  # V: bfloat16
+        raise ValueError(f"{name} = {value} is not a number")
+    return x.item()

@@ -50,7 +50,7 @@ def log_regret(n: int | np.integer) -> float:
 
     Source: Cover & Ordentlich (1996), Theorem 2, for two assets.
     """
-    checks.count("n", n)
+    n = checks.count("n", n)
     if n <= 1000:
         ratio = math.lgamma(n + 1.0) - math.lgamma(n + 0.5)
     else:  # lgamma loses its digits; this upper bound is 0.004/n³ too large
@@ -132,7 +132,7 @@ def coin_betting_draws(
 def _budget(divergence: float, n: int, delta: float) -> float:
     """C = KL + ln(1/δ) + regret, checked."""
     checks.confidence(delta)
-    nats = float(checks.within("kl", divergence, 0.0, math.inf))
+    nats = checks.number("kl", divergence, 0.0, math.inf)
     return nats - math.log(delta) + log_regret(n)
 
 

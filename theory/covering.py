@@ -156,7 +156,7 @@ def covering_rate(
     Source: Dudley (1967); Bartlett, Foster & Telgarsky (2017), Lemma A.5.
     """
     n = checks.count("n", n)
-    c = float(checks.within("log_covering", log_covering, 0.0, math.inf))
+    c = checks.number("log_covering", log_covering, 0.0, math.inf)
     loss_range = checks.positive("loss_range", loss_range)
     lipschitz = checks.positive("lipschitz", lipschitz)
     return min(loss_range, lipschitz * math.sqrt(c / n) * (1.0 + math.log(n)))

@@ -69,7 +69,7 @@ def sandwich_to_pretrained(
     """
     h, v = _curvature(hessian, score_covariance)
     gap = checks.matrix("beta_gap", [beta_gap], columns=len(h))[0]
-    penalty = float(checks.within("penalty", penalty, 0.0, checks.LARGEST))
+    penalty = checks.number("penalty", penalty, 0.0)
     n = checks.count("n", n)
     inverse = np.linalg.inv(h + penalty * np.eye(len(h)))
     bias = penalty * (inverse @ gap)

@@ -119,13 +119,11 @@ def gaussian_world(
 
     Source: ours.
     """
-    tau2 = float(checks.within("tau2", tau2, 0.0, checks.LARGEST))
+    tau2 = checks.number("tau2", tau2, 0.0)
     s2 = checks.positive("s2", s2)
     m = checks.count("m", m)
     n = checks.count("n", n)
-    mismatch = float(
-        checks.within("mismatch", mismatch, -checks.LARGEST, checks.LARGEST)
-    )
+    mismatch = checks.number("mismatch", mismatch)
     v = s2 / m
     w, pulled = tau2 / (tau2 + v), v / (tau2 + v)  # 1 − w would lose digits near w = 1
     pretrain = (pulled * mismatch) ** 2
@@ -166,7 +164,7 @@ def james_stein_regret(
     """
     n = checks.count("n", n, 4)
     v = checks.positive("v", v)
-    tau2 = float(checks.within("tau2", tau2, 0.0, checks.LARGEST))
+    tau2 = checks.number("tau2", tau2, 0.0)
     return 3.0 * v * (v / (tau2 + v)) / n
 
 
@@ -175,6 +173,6 @@ def _paths(
 ) -> tuple[float, float]:
     """Both excesses, neither negative nor NaN."""
     return (
-        float(checks.within("pretrain_excess", pretrain_excess, 0.0, math.inf)),
-        float(checks.within("finetune_excess", finetune_excess, 0.0, math.inf)),
+        checks.number("pretrain_excess", pretrain_excess, 0.0, math.inf),
+        checks.number("finetune_excess", finetune_excess, 0.0, math.inf),
     )

@@ -2,8 +2,8 @@
 
 Bayes risks in conjugate worlds, the van Trees inequality, and the split of a squared
 risk into posterior variance and Bayes gap. Bayes risks are of one instance with m
-observations and the law known. The worst case of sample averages is in
-`order_statistics` and re-exported.
+observations and the law known. Those of counts are in `count_limits`, the worst case of
+sample averages is in `order_statistics`; both are re-exported.
 """
 
 import math
@@ -11,17 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special, stats
+from scipy import special
 
 from theory import checks
+from theory.count_limits import gamma_poisson_bayes_risk as gamma_poisson_bayes_risk
+from theory.count_limits import (
+    gamma_poisson_newsvendor_risk as gamma_poisson_newsvendor_risk,
+)
 from theory.order_statistics import (
     order_statistic_worst_case as order_statistic_worst_case,
 )
 from theory.order_statistics import saa_rank as saa_rank
 from theory.order_statistics import saa_worst_case as saa_worst_case
-
-# A total with less prior mass than this beyond it changes no digit of a risk.
-NEGLIGIBLE = 1e-18
 
 
 class SquaredRisk(NamedTuple):
@@ -59,9 +60,7 @@ def van_trees(
     """
     m = checks.count("m", m, 0)
     fisher = checks.positive("fisher_information", fisher_information)
-    prior = float(
-        checks.within("prior_information", prior_information, 0.0, checks.LARGEST)
-    )
+    prior = checks.number("prior_information", prior_information, 0.0)
     information = m * fisher + prior
     return 1.0 / information if information else math.inf
 
@@ -119,71 +118,6 @@ def gaussian_newsvendor_risk(
     variance = checks.positive("s2", s2) + gaussian_bayes_risk(tau2, s2, m)
     z = float(special.ndtri(q))
     return math.sqrt(variance / (2.0 * math.pi)) * math.exp(-z * z / 2.0)
-
-
-def gamma_poisson_bayes_risk(
-    shape: checks.Number, rate: checks.Number, m: int | np.integer
-) -> float:
-    """Least mean squared error of θ ~ Gamma(a, rate b) from m Poisson(θ) counts.
-
-    a / (b (b+m)), the mean of the posterior variance (a + total) / (b+m)².
-
-    Args:
-      shape: a > 0.
-      rate: b > 0.
-      m: observations, m ≥ 0.
-
-    Returns:
-      The risk, decreasing in m and b, increasing in a.
-
-    Raises:
-      ValueError: an argument is out of range; the value is named.
-
-    Source: Robbins (1956), the Bayes rule; the mean is elementary.
-    """
-    m = checks.count("m", m, 0)
-    a, b = checks.positive("shape", shape), checks.positive("rate", rate)
-    return a / (b * (b + m))
-
-
-def gamma_poisson_newsvendor_risk(
-    shape: checks.Number, rate: checks.Number, m: int | np.integer, q: checks.Number
-) -> float:
-    """Least expected newsvendor cost for Poisson demand with a gamma mean.
-
-    Σ_t P(T = t) min_x E c(x, Y), T ~ NB(a, b/(b+m)) the total of the m counts and
-    Y ~ NB(a+t, (b+m)/(b+m+1)) the next one, x its q-quantile, c the pinball cost and
-    E (x−Y)⁺ = x F_a(x) − E[Y] F_{a+1}(x−1), a the first parameter of F.
-
-    Args:
-      shape: a > 0.
-      rate: b > 0.
-      m: observations, m ≥ 0.
-      q: critical ratio in (0, 1).
-
-    Returns:
-      The cost, nonincreasing in m, within 1e-11 (relative); totals beyond which the
-      cost is less than 1e-18 of the mean demand are left out.
-
-    Raises:
-      ValueError: an argument is out of range; the value is named.
-
-    Source: Scarf (1959); the sum is elementary.
-    """
-    q = checks.ratio(q)
-    m = checks.count("m", m, 0)
-    a, b = checks.positive("shape", shape), checks.positive("rate", rate)
-    last = 0
-    while m and special.betainc(last + 1.0, a + 1.0, m / (b + m)) > NEGLIGIBLE:
-        last = 2 * last + 16
-    total = np.arange(last + 1.0)
-    chance = stats.nbinom.pmf(total, a, b / (b + m))
-    after, success = a + total, (b + m) / (b + m + 1.0)
-    x = np.maximum(stats.nbinom.ppf(q, after, success), 0.0)
-    mean = after / (b + m)
-    below = np.where(x > 0, special.betainc(after + 1.0, np.maximum(x, 1), success), 0)
-    over = x * special.betainc(after, x + 1.0, success) - mean * below
-    return math.fsum(chance * (q * (mean - x) + over))
 
 
 def decompose_squared_risk(

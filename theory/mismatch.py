@@ -33,7 +33,7 @@ def total_variation_contaminated(eps: checks.Number) -> float:
 
     Source: Huber (1964), the contamination model; elementary.
     """
-    return float(checks.within("eps", eps, 0.0, 1.0))
+    return checks.number("eps", eps, 0.0, 1.0)
 
 
 def pinsker(kl: checks.Number) -> float:
@@ -113,9 +113,7 @@ def risk_gap_tv(loss_range: checks.Number, total_variation: checks.Number) -> fl
     Source: the variational form of total variation.
     """
     loss_range = checks.positive("loss_range", loss_range)
-    return loss_range * float(
-        checks.within("total_variation", total_variation, 0.0, 1.0)
-    )
+    return loss_range * checks.number("total_variation", total_variation, 0.0, 1.0)
 
 
 def risk_gap_wasserstein(lipschitz: checks.Number, wasserstein: checks.Number) -> float:
@@ -140,7 +138,7 @@ def risk_gap_wasserstein(lipschitz: checks.Number, wasserstein: checks.Number) -
     Source: Kantorovich & Rubinstein (1958).
     """
     lipschitz = checks.positive("lipschitz", lipschitz)
-    return lipschitz * float(checks.within("wasserstein", wasserstein, 0.0, math.inf))
+    return lipschitz * checks.number("wasserstein", wasserstein, 0.0, math.inf)
 
 
 def certified(
@@ -177,4 +175,4 @@ def certified(
 
 def _nats(kl: checks.Number) -> float:
     """A relative entropy that is not negative."""
-    return float(checks.within("kl", kl, 0.0, math.inf))
+    return checks.number("kl", kl, 0.0, math.inf)

@@ -82,9 +82,8 @@ def order_statistic_worst_case(
     """
     q = checks.ratio(q)
     m = checks.count("m", m)
-    if not 1 <= r <= m:
-        raise ValueError(f"r = {r} is not in [1, {m}]")
-    return max(_over(q, m, m - int(r) + 1), _over(1.0 - q, m, int(r)))
+    r = checks.count("r", r, 1, m)
+    return max(_over(q, m, m - r + 1), _over(1.0 - q, m, r))
 
 
 def _over(q: float, m: int, k: int) -> float:

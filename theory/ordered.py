@@ -29,7 +29,7 @@ def order_matters(bound: Call, n: int, delta: float) -> bool:
       True where the ones first and the ones last differ for some count, or where it
       matters how training and certifying losses are paired.
     """
-    checks.count("n", n, 2)
+    n = checks.count("n", n, 2)
     checks.confidence(delta)
 
     def differ(one: evidence.Evidence, two: evidence.Evidence) -> bool:
@@ -72,8 +72,9 @@ def sample(
     Raises:
       ValueError: n, M or the replications are 0, or δ is not in (0, 1).
     """
-    checks.count("n", n)
-    checks.count("num_experts", num_experts)
+    n = checks.count("n", n)
+    num_experts = checks.count("num_experts", num_experts)
+    replications = checks.count("replications", replications)
     checks.confidence(delta)
     rng = np.random.default_rng([n, num_experts, round(1e6 * p)])
     fresh = (rng.random((replications, n)) < p).astype(float)

@@ -50,8 +50,7 @@ def maurer_log_xi(n: int | np.integer) -> float:
 
     Source: Maurer (2004), Theorem 1; the closed form in `theory/README.md`.
     """
-    checks.count("n", n)
-    n = int(n)  # squared below, which a short numpy integer does not survive
+    n = checks.count("n", n)
     if n < 64:
         rest = math.lgamma(n + 1.0) - n * math.log(n) + n - 0.5 * math.log(n)
         stirling = rest - 0.5 * math.log(2.0 * math.pi)
@@ -80,7 +79,7 @@ def maurer_kl(empirical: float, kl: float, n: int | np.integer, delta: float) ->
 
     Source: Maurer (2004), Theorem 5 and the constant before it is rounded up to 2√n.
     """
-    q, nats = _checked(empirical, kl, n, delta)
+    q, nats, n = _checked(empirical, kl, n, delta)
     return binary.inverse_upper(q, (nats + maurer_log_xi(n)) / n)
 
 
@@ -103,7 +102,7 @@ def mcallester(empirical: float, kl: float, n: int | np.integer, delta: float) -
 
     Source: McAllester (1999); Maurer (2004), corollary of Theorem 5.
     """
-    q, nats = _checked(empirical, kl, n, delta)
+    q, nats, n = _checked(empirical, kl, n, delta)
     return min(1.0, q + math.sqrt((nats + _log_2_root(n)) / (2 * n)))
 
 
@@ -126,7 +125,7 @@ def quadratic(empirical: float, kl: float, n: int | np.integer, delta: float) ->
 
     Source: Pérez-Ortiz et al. (2021), PAC-Bayes-quadratic bound.
     """
-    q, nats = _checked(empirical, kl, n, delta)
+    q, nats, n = _checked(empirical, kl, n, delta)
     c = (nats + _log_2_root(n)) / (2 * n)
     return min(1.0, (math.sqrt(q + c) + math.sqrt(c)) ** 2)
 
@@ -153,7 +152,7 @@ def catoni(
 
     Source: Catoni (2007), Theorem 1.2.6.
     """
-    q, nats = _checked(empirical, kl, n, delta)
+    q, nats, n = _checked(empirical, kl, n, delta)
     slope = checks.positive("beta", beta)
     return min(1.0, math.expm1(-slope * q - nats / n) / math.expm1(-slope))
 
@@ -231,10 +230,10 @@ def _log_2_root(n: int | np.integer) -> float:
 
 def _checked(
     empirical: float, kl: float, n: int | np.integer, delta: float
-) -> tuple[float, float]:
-    """The mean loss, and KL + ln(1/δ), once everything is in range."""
-    q = float(checks.within("empirical", empirical, 0.0, 1.0))
-    nats = float(checks.within("kl", kl, 0.0, math.inf))
-    checks.count("n", n)
+) -> tuple[float, float, int]:
+    """The mean loss, KL + ln(1/δ) and n, once everything is in range."""
+    q = checks.number("empirical", empirical, 0.0, 1.0)
+    nats = checks.number("kl", kl, 0.0, math.inf)
+    n = checks.count("n", n)
     checks.confidence(delta)
-    return q, nats - math.log(delta)
+    return q, nats - math.log(delta), n

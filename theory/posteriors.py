@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from jaxtyping import Float
 
 from theory import checks, kl
+from theory.divergences import less_log1p
 
 
 def gaussian_kl(
@@ -36,7 +36,7 @@ def gaussian_kl(
         *(np.atleast_1d(x) for x in (diff, prior, posterior))
     )
     x = (posterior - prior) / prior
-    return float(np.sum(0.5 * x**2 + _less_log1p(x) + 0.5 * (diff / prior) ** 2))
+    return float(np.sum(0.5 * x**2 + less_log1p(x) + 0.5 * (diff / prior) ** 2))
 
 
 def monte_carlo(mean_loss: float, draws: int | np.integer, delta_draws: float) -> float:
@@ -57,14 +57,7 @@ def monte_carlo(mean_loss: float, draws: int | np.integer, delta_draws: float) -
 
     Source: Langford & Caruana (2002); Hoeffding (1963), inequality (2.1).
     """
-    mean = float(checks.within("mean_loss", mean_loss, 0.0, 1.0))
-    checks.count("draws", draws)
+    mean = checks.number("mean_loss", mean_loss, 0.0, 1.0)
+    draws = checks.count("draws", draws)
     checks.confidence(delta_draws)
     return kl.inverse_upper(mean, -math.log(delta_draws) / draws)
-
-
-def _less_log1p(x: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    """The difference x − ln(1+x), near 0 from the series of atanh in z = x/(2+x)."""
-    z = np.where(np.abs(x) < 0.1, x / (2.0 + x), 0.0)
-    tail = sum(z ** (2 * k) / (2 * k + 3) for k in range(7))
-    return np.where(np.abs(x) < 0.1, x * z - 2.0 * z**3 * tail, x - np.log1p(x))

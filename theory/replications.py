@@ -140,8 +140,8 @@ def blocks(
     """
     if world not in WORLDS:
         raise ValueError(f"world = {world!r}, expected one of {WORLDS}")
-    checks.count("replications", replications)
-    checks.count("instances", instances)
+    replications = checks.count("replications", replications)
+    instances = checks.count("instances", instances)
     rng = np.random.default_rng([seed, WORLDS.index(world)])
     # fewer at once where n is large, for memory
     step = min(BLOCK, max(1, BLOCK * INSTANCES // instances))

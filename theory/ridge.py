@@ -54,7 +54,7 @@ def ridge_to_pretrained(
     Source: ours; Hoerl & Kennard (1970) at β₀ = 0 and equal variances.
     """
     eigenvalue, gap2, noise = _directions(features, beta_gap, noise_variance)
-    penalty = float(checks.within("penalty", penalty, 0.0, checks.LARGEST))
+    penalty = checks.number("penalty", penalty, 0.0)
     kept = eigenvalue > 0.0
     s, d2, g = eigenvalue[kept], gap2[kept], noise[kept]
     pull, trust = penalty / (s + penalty), s / (s + penalty)

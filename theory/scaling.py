@@ -101,11 +101,11 @@ def tightness(
 
     Source: ours.
     """
-    bound = float(checks.within("bound", bound, -checks.LARGEST, checks.LARGEST))
-    risk = float(checks.within("risk", risk, 0.0, checks.LARGEST))
+    bound = checks.number("bound", bound)
+    risk = checks.number("risk", risk, 0.0)
     gap, tau = bound - risk, math.nan
     if baseline is not None:
-        room = float(checks.within("baseline", baseline, 0.0, checks.LARGEST)) - risk
+        room = checks.number("baseline", baseline, 0.0) - risk
         tau = gap / room if room > 0.0 else math.nan
     if risk == 0.0:
         return Tightness(math.copysign(math.inf, gap) if gap else math.nan, gap, tau)

@@ -31,9 +31,9 @@ def attention_sensitivity(kappa: float, value: float, n: int | np.integer) -> fl
 
     Source: ours.
     """
-    checks.count("n", n)
-    k, v = checks.finite("kappa", kappa, 0.0), checks.finite("value", value, 0.0)
-    return 2.0 * float(v) / (1.0 + (n - 1) * math.exp(-2.0 * float(k)))
+    n = checks.count("n", n)
+    k, v = checks.number("kappa", kappa, 0.0), checks.number("value", value, 0.0)
+    return 2.0 * v / (1.0 + (n - 1) * math.exp(-2.0 * k))
 
 
 def portfolio_difference(
@@ -57,9 +57,9 @@ def portfolio_difference(
 
     Source: ours.
     """
-    checks.count("n", n)
+    n = checks.count("n", n)
     b, slope, move = (
-        float(checks.finite(name, x, 0.0))
+        checks.number(name, x, 0.0)
         for name, x in (
             ("cost_bound", cost_bound),
             ("lipschitz", lipschitz),

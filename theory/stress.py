@@ -50,7 +50,7 @@ def counts(bound: Call, n: int, delta: float) -> verdict.Case:
     Raises:
       ValueError: n = 0, or δ is not in (0, 1).
     """
-    checks.count("n", n)
+    n = checks.count("n", n)
     checks.confidence(delta)
     values = np.full(n + 1, np.inf)
 
@@ -100,7 +100,7 @@ def sequences(bound: Call, n: int, delta: float) -> verdict.Case:
     Raises:
       ValueError: n = 0, or δ is not in (0, 1).
     """
-    checks.count("n", n)
+    n = checks.count("n", n)
     checks.confidence(delta)
     samples = (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(float)
     values = np.array([bound(evidence.of_fixed_policy(row, delta)) for row in samples])
@@ -153,8 +153,8 @@ def experts(bound: Call, n: int, num_experts: int, delta: float) -> verdict.Case
     Raises:
       ValueError: n or M is 0, or δ is not in (0, 1).
     """
-    checks.count("n", n)
-    checks.count("num_experts", num_experts)
+    n = checks.count("n", n)
+    num_experts = checks.count("num_experts", num_experts)
     checks.confidence(delta)
     rows = [row for _, row in _rows(n, range(n + 1))]
     values = np.array(

@@ -116,9 +116,9 @@ def bound(
 
     Source: ours; symmetrisation after Mohri et al. (2018), Theorem 3.3.
     """
-    excess = float(checks.finite("pretrain_excess", pretrain_excess, 0.0))
-    distance = float(checks.within("total_variation", total_variation, 0.0, 1.0))
-    b_mismatch = float(checks.finite("mismatch_range", mismatch_range, 0.0))
+    excess = checks.number("pretrain_excess", pretrain_excess, 0.0)
+    distance = checks.number("total_variation", total_variation, 0.0, 1.0)
+    b_mismatch = checks.number("mismatch_range", mismatch_range, 0.0)
     a, rad, gaps, b = (
         _radii(name, values)
         for name, values in (
@@ -150,8 +150,7 @@ def bound(
 
 def _hoeffding(name: str, n: int | np.integer, odds: float) -> float:
     """√(ln(odds) / 2n), the deviation of a mean on [0, 1] at probability 1/odds."""
-    checks.count(name, n)
-    return math.sqrt(math.log(odds) / (2 * n))
+    return math.sqrt(math.log(odds) / (2 * checks.count(name, n)))
 
 
 def _radii(name: str, values: checks.Numbers) -> Float[np.ndarray, "j"]:

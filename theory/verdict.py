@@ -124,7 +124,7 @@ def sampled(test: str, where: str, delta: float, misses: int, of: int) -> Case:
     Raises:
       ValueError: N = 0, δ is not in (0, 1), or the misses are not in [0, N].
     """
-    checks.count("of", of)
+    of = checks.count("of", of)
     checks.confidence(delta)
     checks.within("misses", misses, 0.0, float(of))
     p_value = float(stats.binom.sf(misses - 1, of, delta))
