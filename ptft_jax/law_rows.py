@@ -17,9 +17,16 @@ from theory import laws, rates
 
 REFERENCE = "bayes"
 PATHS = ("pretrained", "scratch", "finetuned")
-RATES: dict[str, Callable[[int], float]] = {
-    "rate_data_pooling": rates.data_pooling,
-    "rate_universal_priors": lambda n: rates.universal_priors(n, n),
+# Instances of the largest portfolios that the shipped weights were pretrained on.
+PRETRAINED_ON = 256
+
+# The rate, and the method that it is about: attending to n instances, or fine-tuning.
+RATES: dict[str, tuple[Callable[[int], float], str]] = {
+    "rate_data_pooling": (rates.data_pooling, "finetuned"),
+    "rate_universal_priors": (
+        lambda n: rates.universal_priors(n, PRETRAINED_ON),
+        "pretrained",
+    ),
 }
 LEAST_N = 3  # below it ln ln n is not positive
 
@@ -30,10 +37,12 @@ MEANING = {
         "fine-tuned excess. Exact for quadratic excess and independent paths only."
     ),
     "rate_...": (
-        "rate: 1/sqrt(n) (Gupta & Kallus 2022) and ln^3 n/(n (ln ln n)^2) (Cannella "
-        "et al. 2026) times the constant that fits the fine-tuned excess over Bayes of "
-        "this run best. The constant is fitted to the errors it stands beside; it "
-        "bounds nothing."
+        "rate: 1/sqrt(n) (Gupta & Kallus 2022) times the constant that fits the "
+        "fine-tuned excess over Bayes of this run best, and ln^3 k/(k (ln ln k)^2) at "
+        "k = min(n, n_pre) (Cannella et al. 2026) times the one that fits the "
+        "pretrained excess, which attends to the n instances; n_pre is 256, the "
+        "largest pretraining portfolio of the shipped weights. A constant is fitted to "
+        "the errors it stands beside; it bounds nothing."
     ),
     "James-Stein": (
         "the regret of estimated shrinkage, 3 v^2/((tau^2+v) n), is about normal means "
@@ -97,22 +106,23 @@ def _rows(bound, tier, values, risk, delta) -> list[Row]:
 
 
 def _predictions(by_n: dict[int, dict[int, dict]]) -> dict[int, list[tuple]]:
-    """Per n: the bound's name, tier and values."""
+    """Per n: the bound's name, tier, values, and the method it is about."""
     found: dict[int, list[tuple]] = defaultdict(list)
     for n, cells in by_n.items():
         paths = {name: _mean(cells, name) for name in ("pretrained", "scratch")}
         if min(paths.values()) > 0.0:
             total = laws.harmonic(*paths.values())
-            found[n].append(("harmonic", "law", {"total": total, **paths}))
-    error = {n: _mean(c, "finetuned") for n, c in sorted(by_n.items()) if n >= LEAST_N}
-    error = {n: e for n, e in error.items() if e > 0.0}
-    if len(error) < 2:
-        return found
-    for name, rate in RATES.items():
+            values = {"total": total, **paths}
+            found[n].append(("harmonic", "law", values, "finetuned"))
+    for name, (rate, about) in RATES.items():
+        error = {n: _mean(c, about) for n, c in sorted(by_n.items()) if n >= LEAST_N}
+        error = {n: e for n, e in error.items() if e > 0.0}
+        if len(error) < 2:
+            continue
         fit = rates.fit_constant(list(error), list(error.values()), rate)
         for n in (n for n in by_n if n >= LEAST_N):
             values = {"total": fit.constant * rate(n), **fit._asdict()}
-            found[n].append((name, "rate", values))
+            found[n].append((name, "rate", values, about))
     return found
 
 
@@ -134,9 +144,7 @@ def over_seeds(risks: list[Row], delta: float) -> dict[tuple, list[Row]]:
             for seed, excess in cells.items():
                 out[(*group, n, seed)] = [
                     row
-                    for name, tier, values in predictions[n]
-                    for row in _rows(
-                        name, tier, dict(values), excess["finetuned"], delta
-                    )
+                    for name, tier, values, about in predictions[n]
+                    for row in _rows(name, tier, dict(values), excess[about], delta)
                 ]
     return out

@@ -74,7 +74,7 @@ def draw(risks: list[Row], bounds: list[Row], title: str) -> Figure:
 def _draw_rates(axis, rates: Series, scaled) -> None:
     names = {
         "rate_data_pooling": ("C/√n", "1"),
-        "rate_universal_priors": ("C·ln³n/(n (ln ln n)²)", "2"),
+        "rate_universal_priors": ("C·ln³k/(k (ln ln k)²) for pretrained", "2"),
     }
     for name, series in rates.items():
         formula, marker = names[name]

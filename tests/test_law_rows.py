@@ -2,7 +2,14 @@ import math
 
 import pytest
 
-from ptft_jax import aggregate, law_rows, path_figure, result_tables, verdicts
+from ptft_jax import (
+    aggregate,
+    law_rows,
+    path_figure,
+    pretrain,
+    result_tables,
+    verdicts,
+)
 from theory import laws, rates
 
 BASE = {"world": "w", "protocol": "iid", "observations": 10, "quantile": 0.9}
@@ -63,6 +70,25 @@ def test_the_rates_are_scaled_to_the_fine_tuned_errors():
     assert setting["residual"] == pytest.approx(0.0, abs=1e-12)
     assert values(rows, "rate_universal_priors_setting")["residual"] > 0.01
     assert {r["tier"] for r in rows if r["bound"].startswith("rate")} == {"rate"}
+
+
+def test_the_rate_of_universal_priors_is_that_of_attending_without_fine_tuning():
+    largest = max(instances for _, instances, _ in pretrain.PretrainConfig().shapes)
+    assert largest == law_rows.PRETRAINED_ON
+    sizes = (64, 256, 4096)
+    rate = [2.5 * rates.universal_priors(n, largest) for n in sizes]
+    cells = [
+        row
+        for n, excess in zip(sizes, rate, strict=True)
+        for row in risks(paths(excess, 0.3, 1.0 / n), n, 0)
+    ]
+    for n, rows in law_rows.over_seeds(cells, DELTA).items():
+        setting = values(rows, "rate_universal_priors_setting")
+        assert setting["constant"] == pytest.approx(2.5)
+        assert setting["residual"] == pytest.approx(0.0, abs=1e-9)
+        (total,) = (r for r in rows if r["bound"] == "rate_universal_priors")
+        assert total["risk"] == pytest.approx(rate[sizes.index(n[4])])
+        assert total["value"] == pytest.approx(total["risk"])
 
 
 def test_no_reference_no_law():

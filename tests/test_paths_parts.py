@@ -8,7 +8,7 @@ from scipy import optimize, stats
 
 from ptft_jax.paths import heads, policy, predicted, problem, truth, worlds
 from ptft_jax.paths.policy import Decided, PolicyConfig
-from theory import laws
+from theory import capacity, laws, rates
 
 TINY = PolicyConfig(
     width=16, num_latents=4, num_steps=20, batch=(4, 16), context_size=64
@@ -165,3 +165,42 @@ def test_head_law_without_a_constraint_is_the_sandwich_and_falls_with_n():
         pretrain = 0.5 + best @ hessian @ best / 2.0
         least = min(predicted.head_law(wide, n), pretrain)
         assert predicted.pulled_law(wide, n) <= least * (1.0 + 1e-3)
+
+
+def test_rates_are_fitted_to_what_they_are_about():
+    n = (32, 64, 1024)
+    quadratic = predicted.Quadratic(np.eye(2), np.eye(2), np.ones(2), 0.1, 1.0)
+    ball = predicted.Ball(16, 0.3, 50.0, 200.0, 0.1)
+    net = [capacity.parameter_net(16, 0.3, 50.0, k, 0.1, 200.0) for k in n]
+    attended = [rates.universal_priors(k, 64) for k in n]
+    curves = predicted.Curves(
+        n, 1.0, np.ones(3), 3.0 * np.array(net), 0.5 * np.array(attended), 64, ball
+    )
+    found = predicted.by_n(curves, quadratic)
+    tier, about, values = found["rate_universal_priors"]
+    assert (tier, about) == ("rate", "own_context")
+    np.testing.assert_allclose(values, curves.own_context, rtol=1e-12)
+    assert values[1] == values[2]  # the plateau
+    tier, about, values = found["rate_parameter_net"]
+    assert (tier, about) == ("rate", "tuned")
+    np.testing.assert_allclose(values, curves.tuned, rtol=1e-12)
+
+
+def test_the_ball_is_lipschitz_and_bounded_as_the_net_is_told():
+    solved = problem.make(GAUSSIAN, 0.3, 4, 3)
+    decided = random_decided(200, 3)._replace(
+        scale=jnp.full(200, 0.5**0.5), base=jnp.linspace(-5.0, 5.0, 200)
+    )
+    radius = 0.3
+    move = solved.move(radius)
+    rng = np.random.default_rng(0)
+    heads_of = rng.standard_normal((2, 3))
+    one, two = radius * heads_of / np.linalg.norm(heads_of, axis=1, keepdims=True)
+    costs = [
+        np.asarray(solved.host_cost(problem.decisions(decided, u), decided.label))
+        for u in (one, two)
+    ]
+    moved = np.abs(np.asarray(problem.decisions(decided, one) - decided.base))
+    assert moved.max() <= move * (1.0 + 1e-6)
+    steepest = solved.slope(move) * move / radius * np.linalg.norm(one - two)
+    assert np.abs(costs[0] - costs[1]).max() <= steepest

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from theory import laws, rates, scaling
+from theory import capacity, laws, rates, scaling
 
 digits = mpmath.mp.clone()
 digits.dps = 50
@@ -31,14 +31,14 @@ def covering_by_hand(widest, logarithm):
 
 def test_rates_at_fifty_digits():
     n, log_n = 1000, digits.log(1000)
-    net = 50 * digits.log(1 + 2 * digits.mpf(1) / 3 * 7 * n) + digits.log(20)
+    net = 50 * digits.log(1 + 2 * digits.mpf(1) / 3 * 7 * n / 2) + digits.log(20)
     learnt = digits.mpf(30) ** -1.5 + 30 * digits.log(30) / n
     for value, exact in (
         (rates.universal_priors(n, n), log_n**3 / (n * digits.log(log_n) ** 2)),
         (rates.data_pooling(n), 1 / digits.sqrt(n)),
         (
             rates.parameter_net(n, 50, 1 / 3, 7.0, 2.0, 0.05),
-            2 * digits.sqrt(net / (2 * n)),
+            2 * digits.sqrt(net / (2 * n)) + digits.mpf(4) / n,
         ),
         (rates.in_context_minimax(n, 1.5, 2), n ** (-digits.mpf(3) / 5)),
         (
@@ -98,6 +98,13 @@ def test_rates_fall_with_n(n, more, smoothness, dimension):
     assert rates.in_context_minimax(
         n, smoothness, dimension + 1
     ) >= rates.in_context_minimax(n, smoothness, dimension)
+
+
+def test_the_parameter_net_is_that_of_capacity_in_any_unit_of_cost():
+    value = rates.parameter_net(100, 7, 0.5, 3.0, 2.0, 0.05)
+    assert value == capacity.parameter_net(7, 0.5, 3.0, 100, 0.05, 2.0)
+    in_cents = rates.parameter_net(100, 7, 0.5, 300.0, 200.0, 0.05)
+    assert in_cents == pytest.approx(100.0 * value, rel=1e-14)
 
 
 def test_more_instances_than_in_pretraining_are_a_plateau():

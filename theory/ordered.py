@@ -74,7 +74,6 @@ def sample(
     """
     n = checks.count("n", n)
     num_experts = checks.count("num_experts", num_experts)
-    replications = checks.count("replications", replications)
     checks.confidence(delta)
     rng = np.random.default_rng([n, num_experts, round(1e6 * p)])
     fresh = (rng.random((replications, n)) < p).astype(float)

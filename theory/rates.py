@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from theory import checks
+from theory import capacity, checks
 from theory.covering import WeightNorms as WeightNorms
 from theory.covering import covering_rate as covering_rate
 from theory.covering import edelman_log_covering as edelman_log_covering
@@ -99,10 +99,11 @@ def parameter_net(
 ) -> float:
     """Rate of the generalisation gap from a net of a ball of parameters.
 
-    B √((p ln(1 + 2 r L n) + ln(1/δ)) / 2n).
+    B √((p ln(1 + 2rLn/B) + ln(1/δ)) / 2n) + 2B/n, `capacity.parameter_net`: a bound of
+    the gap where r and L are those of the class.
 
-    Hidden: the width of the net's cells, 2/n in the loss, and that L, the Lipschitz
-    constant of the loss in all parameters at once, is known only as a product of norms.
+    Hidden: of a whole network L, the Lipschitz constant of the loss in all parameters
+    at once, is known only as a product of norms.
 
     Args:
       n: instances, n ≥ 1.
@@ -113,22 +114,21 @@ def parameter_net(
       delta: δ in (0, 1).
 
     Returns:
-      The rate in the unit of the loss, not cut at B; increasing in p, r, L and B,
-      decreasing in n and δ.
+      The rate in the unit of the loss, not cut at B: if the loss and L are in another
+      unit, so is the rate. Increasing in p, r, L and B, decreasing in n and δ.
 
     Raises:
       ValueError: an argument is out of range; the value is named.
 
-    Source: Hoeffding's inequality on a net of (1 + 2rLn)^p points; textbook.
+    Source: Hoeffding's inequality on a net of (1 + 2rLn/B)^p points; textbook.
     """
-    n = checks.count("n", n)
-    num_parameters = checks.count("num_parameters", num_parameters)
-    checks.confidence(delta)
-    radius = checks.positive("radius", radius)
-    lipschitz = checks.positive("lipschitz", lipschitz)
-    log_net = num_parameters * math.log1p(2.0 * radius * lipschitz * n)
-    return checks.positive("loss_range", loss_range) * math.sqrt(
-        (log_net - math.log(delta)) / (2.0 * n)
+    return capacity.parameter_net(
+        num_parameters,
+        checks.positive("radius", radius),
+        checks.positive("lipschitz", lipschitz),
+        n,
+        delta,
+        checks.positive("loss_range", loss_range),
     )
 
 

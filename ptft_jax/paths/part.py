@@ -168,30 +168,40 @@ def _masked(portfolio, n: int):
 
 
 def _laws(setup: Setup, n, seeds: int, risks: list[Row]) -> list[Row]:
-    """Rows of the laws and rates; the same value for every seed of an n."""
+    """Rows of the laws and rates; the same value for every seed that was measured."""
     by = {(r["method"], r["n"], r["seed"]): r["cost"] for r in risks}
     at = lambda name, k, seed: by[name, k, seed] - setup.world.bayes
+    measured = lambda name, k: [s for s in range(seeds) if (name, k, s) in by]
     mean = lambda name: np.array(
-        [np.mean([at(name, k, s) for s in range(seeds)]) for k in n]
+        [np.mean([at(name, k, s) for s in measured(name, k)]) for k in n]
     )
-    size = sum(leaf.size for leaf in jax.tree.leaves(setup.frozen.params))
     curves = predicted.Curves(
         n,
         setup.world.pretrain,
         mean("head"),
         mean("tuned"),
-        size,
-        setup.problem.largest(0.0),
+        mean("own_context"),
+        setup.frozen.portfolio_size,
+        _ball(setup),
     )
     rows = []
     for name, (tier, about, values) in predicted.by_n(curves, setup.quadratic).items():
         for i, k in enumerate(n):
-            for seed in range(seeds):
+            for seed in measured(about, k):
                 row = {"n": k, "seed": seed, "bound": name, "tier": tier}
                 row |= {"term": "total", "value": float(values[i]), "holds": ""}
                 row |= {"risk": at(about, k, seed), "delta": setup.world.delta}
                 rows.append(row)
     return rows
+
+
+def _ball(setup: Setup) -> predicted.Ball:
+    """The largest ball; |x − x⁰| ≤ move(r) there is r times the largest s‖h‖."""
+    world, solved = setup.world, setup.problem
+    radius = world.radii[-1]
+    move = solved.move(radius)
+    lipschitz, largest = solved.slope(move) * move / radius, solved.largest(move)
+    return predicted.Ball(world.width, radius, lipschitz, largest, world.delta)
 
 
 def _mismatch(setup: Setup, n, seeds: int) -> list[Row]:

@@ -34,11 +34,19 @@ class Decided(NamedTuple):
 
 
 class Frozen(NamedTuple):
-    """A network, its pretrained parameters and the portfolio it attends to."""
+    """A pretrained network as a fixed policy.
+
+    Attributes:
+      kind: of network.
+      params: pretrained.
+      context: the portfolio it attends to.
+      portfolio_size: instances of a pretraining portfolio.
+    """
 
     kind: Kind
     params: Any
     context: Portfolio
+    portfolio_size: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,8 @@ def make(
         path = folder / f"{path_world.name}-{name}.safetensors"
         if path.exists():
             like = jax.eval_shape(kind.init, jax.random.key(0))
-            return Frozen(kind, checkpoint.load(path, like)[0], context)
+            params, _ = checkpoint.load(path, like)
+            return Frozen(kind, params, context, config.batch[1])
     params, _ = pretrain.run(
         kind.network,
         training,
@@ -110,7 +119,7 @@ def make(
     )
     if path is not None:
         checkpoint.save(path, params, {"made_by": repr(given)})
-    return Frozen(kind, params, context)
+    return Frozen(kind, params, context, config.batch[1])
 
 
 def make_decide(frozen: Frozen, cap: int) -> Callable[..., Decided]:

@@ -29,6 +29,24 @@ class Quadratic(NamedTuple):
     radius: float
 
 
+class Ball(NamedTuple):
+    """The class that the tuned policy is chosen from, as a net of it counts.
+
+    Attributes:
+      width: d, its parameters.
+      radius: r of the largest ball.
+      lipschitz: L of an instance's cost in the head, over that ball.
+      largest: B, of the cost there.
+      delta: δ.
+    """
+
+    width: int
+    radius: float
+    lipschitz: float
+    largest: float
+    delta: float
+
+
 class Curves(NamedTuple):
     """Mean regrets over seeds, by n.
 
@@ -37,16 +55,18 @@ class Curves(NamedTuple):
       pretrain: R_Q(φ₀) − R*_Q.
       finetune: measured regret of the head in the largest ball, by n.
       tuned: measured regret of the tuned policy, by n.
-      num_parameters: of the network.
-      largest: B, of the cost.
+      own_context: measured regret of φ₀ attending to the n instances, by n.
+      n_pretrain: instances of a pretraining portfolio.
+      ball: of heads.
     """
 
     n: tuple[int, ...]
     pretrain: float
     finetune: Float[np.ndarray, "n"]
     tuned: Float[np.ndarray, "n"]
-    num_parameters: int
-    largest: float
+    own_context: Float[np.ndarray, "n"]
+    n_pretrain: int
+    ball: Ball
 
 
 def head_law(quadratic: Quadratic, n: int) -> float:
@@ -149,14 +169,15 @@ def by_n(
 
     `harmonic` combines the two measured paths, `harmonic_above_best` what of them lies
     above the best head. `head_law` and `pulled_law` use no measured fine-tuning error;
-    `harmonic_predicted` combines E_pre with `head_law`.
+    `harmonic_predicted` combines E_pre with `head_law`. The rate of universal priors is
+    about attending to n instances without fine-tuning, the others about fine-tuning.
 
     Args:
       curves: of a world.
       quadratic: of its expected cost.
 
     Returns:
-      Laws, and rates with a constant fitted to the tuned policy.
+      Laws, and rates with a constant fitted to the method they are about.
     """
     free = np.array([head_law(quadratic, k) for k in curves.n])
     pulled = np.array([pulled_law(quadratic, k) for k in curves.n])
@@ -171,15 +192,15 @@ def by_n(
         "head_law": ("law", "head", free),
         "pulled_law": ("law", "tuned", pulled),
     }
-    net = lambda k: rates.parameter_net(
-        k, curves.num_parameters, 1.0, 1.0, curves.largest, 0.05
-    )
-    for name, rate in (
-        ("rate_data_pooling", rates.data_pooling),
-        ("rate_universal_priors", lambda k: rates.universal_priors(k, curves.n[-1])),
-        ("rate_parameter_net", net),
+    attended = lambda k: rates.universal_priors(k, curves.n_pretrain)
+    net = lambda k: rates.parameter_net(k, *curves.ball)
+    for name, about, rate in (
+        ("rate_data_pooling", "tuned", rates.data_pooling),
+        ("rate_universal_priors", "own_context", attended),
+        ("rate_parameter_net", "tuned", net),
     ):
-        fit = rates.fit_constant(curves.n, curves.tuned, lambda k, r=rate: r(int(k)))
+        error = getattr(curves, about)
+        fit = rates.fit_constant(curves.n, error, lambda k, r=rate: r(int(k)))
         values = np.array([fit.constant * rate(k) for k in curves.n])
-        found[name] = ("rate", "tuned", values)
+        found[name] = ("rate", about, values)
     return found
