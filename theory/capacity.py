@@ -120,7 +120,7 @@ def frank_wolfe_gap(
 
 
 def parameter_net(
-    num_parameters: int,
+    num_parameters: int | np.integer,
     radius: float,
     lipschitz: float,
     n: int | np.integer,
