@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ptft_jax import (
     bound_figures,
     law_rows,
+    mismatch_rows,
     path_figure,
     plotting,
     store,
@@ -144,7 +145,7 @@ def meanings() -> dict[str, str]:
     Returns:
       Sentences by name of the bound.
     """
-    return theory_rows.MEANING | law_rows.MEANING
+    return theory_rows.MEANING | mismatch_rows.MEANING | law_rows.MEANING
 
 
 def _verdict_table(result: Result) -> str:
