@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from ptft_jax import (
     bound_figures,
+    divergence_figure,
     law_rows,
     mismatch_rows,
     path_figure,
@@ -49,6 +50,7 @@ FIGURES = {
     "risk": "excess cost against n",
     "bounds": "certified bounds, the floor and the risk against n",
     "terms": "terms of certified bounds at each n",
+    "divergence": "certified bounds against the divergence and the radius",
     "paths": "excess of the two paths, the harmonic law and fitted rates against n",
     "tightness": "tightness of certified bounds against n",
 }
@@ -74,6 +76,7 @@ def figures(risks: list[Row], bounds: list[Row], title: str) -> dict[str, Figure
         "risk": plotting.draw(risks, bounds, title),
         "bounds": bound_figures.draw_bounds(bounds, title),
         "terms": bound_figures.draw_terms(bounds, title),
+        "divergence": divergence_figure.draw(bounds, title),
         "paths": path_figure.draw(risks, bounds, title),
         "tightness": tightness_figure.draw(bounds, title),
     }
