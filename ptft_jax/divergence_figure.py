@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from ptft_jax import aggregate, bound_figures
 from ptft_jax.aggregate import Row
@@ -123,9 +124,12 @@ def _paths(axis: Axes, paths: dict[str, list], colors: dict[int, str]) -> None:
             here = [(x, y) for x, y, k in found if k == n]
             axis.plot(*zip(*here, strict=True), color=colors.get(n, "black"), **marker)
         axis.plot([], [], color="0.4", label=f"certified: {label}", **marker)
-    # most posteriors are the prior itself, at KL 0
-    axis.set_xscale("symlog", linthresh=0.1)
     axis.set_yscale("log")
-    axis.set_xlim(left=-0.02)
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axis.yaxis.set_major_formatter(plain)
+    axis.yaxis.set_minor_formatter(plain)
+    # posteriors are often the prior itself: less than a nat is next to nothing
+    most = max(x for found in paths.values() for x, *_ in found)
+    axis.set_xlim(-0.05 * max(1.0, most), 1.05 * max(1.0, most))
     axis.set_xlabel("KL(posterior‖prior), nats, mean of the folds")
     axis.set_ylabel("bound / cost of full information")
