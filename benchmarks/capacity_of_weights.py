@@ -4,8 +4,8 @@
 
 The policy attends to a frozen portfolio of 256 instances, so its costs on n others are
 independent. `gap` is the measured R(û) − R̂(û) of the head û fitted to n labels in the
-ball, less that of the pretrained head, whose mean is 0. `head` is twice its Rademacher
-complexity, by simulation and by `capacity.linear_ball`; `certified` adds
+ball, less that of the pretrained head, whose mean is 0, nothing cut. `head` is twice
+its Rademacher complexity, by simulation and by `capacity.linear_ball`; `certified` adds
 3B√(ln(2/δ)/2n) to the latter (Mohri et al. 2018, Theorem 3.3). `net` is
 `capacity.parameter_net` of all weights, from below: the slope of a cost in the weights
 is measured at the trained weights alone and is larger elsewhere in the ball. `edelman`
