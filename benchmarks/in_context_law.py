@@ -42,11 +42,11 @@ LAW_LOOK = {"color": "0.55", "lw": 1.2, "ls": ":", "label": "law (3/n) v²/(τ²
 
 
 def portfolios(spread: np.ndarray, n: int, rng: np.random.Generator):
-    """Averages x̄ [p, n] of variance 1, and the Bayes decisions of known μ = 0, τ."""
+    """Means θ, averages x̄ of variance 1, Bayes decisions of known μ = 0, τ: [p, n]."""
     spread = spread[:, None]
     theta = spread * rng.standard_normal((len(spread), n))
     mean = np.float32(theta + rng.standard_normal(theta.shape)).astype(np.float64)
-    return mean, spread**2 / (spread**2 + 1.0) * mean
+    return theta, mean, spread**2 / (spread**2 + 1.0) * mean
 
 
 def james_stein(mean: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ def james_stein(mean: np.ndarray) -> np.ndarray:
     return center + (1.0 - (mean.shape[1] - 3) / scatter) * (mean - center)
 
 
-def _each(rule, mean: np.ndarray, dtype) -> np.ndarray:
+def by_portfolio(rule, mean: np.ndarray, dtype) -> np.ndarray:
     """A rule of one portfolio of one observation an instance, over all of them."""
     n = mean.shape[1]
 
@@ -72,12 +72,16 @@ def _each(rule, mean: np.ndarray, dtype) -> np.ndarray:
 def regrets(shipped, spread: np.ndarray, n: int, rng) -> dict[str, np.ndarray]:
     """Mean regret per instance of every rule, in each portfolio."""
     network, params, _ = shipped
-    mean, bayes = portfolios(spread, n, rng)
+    _, mean, bayes = portfolios(spread, n, rng)
     apply = lambda seen: network.apply(params, seen, 1.0).base
     with enable_x64(True):
         best = lambda seen: means_posterior.hierarchical_bayes(seen, 1.0)
-        hierarchical = _each(best, mean, jnp.float64)
-    decisions = (_each(apply, mean, jnp.float32), hierarchical, james_stein(mean))
+        hierarchical = by_portfolio(best, mean, jnp.float64)
+    decisions = (
+        by_portfolio(apply, mean, jnp.float32),
+        hierarchical,
+        james_stein(mean),
+    )
     return {
         rule: ((x - bayes) ** 2).mean(1)
         for rule, x in zip(RULES, decisions, strict=True)

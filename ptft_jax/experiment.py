@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ptft_jax import (
     law_rows,
+    mismatch_rows,
     provenance,
     result_tables,
     store,
@@ -228,7 +229,12 @@ def _manifest(lab: Lab, todo: list[Cell], settings: dict[str, Any]) -> dict[str,
         "device": provenance.device(),
         "commit": provenance.commit(),
         "seeds": sorted({cell.seed for cell in todo}),
-        "meaning": {"certificates": MEANING, **theory_rows.MEANING, **law_rows.MEANING},
+        "meaning": {
+            "certificates": MEANING,
+            **theory_rows.MEANING,
+            **mismatch_rows.MEANING,
+            **law_rows.MEANING,
+        },
     }
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import baselines, finetune, left_out, pretrain, risk, shapes
+from ptft_jax import baselines, finetune, left_out, pretrain, risk, shapes, synthetic
 from ptft_jax.finetune import FinetuneConfig, Finetuned
 from ptft_jax.model import Network
 from ptft_jax.sources import Cell, Draw, Source
@@ -38,6 +38,7 @@ class Effort:
       finetune: of the fine-tuned policy and of the policies of both folds.
       scratch: of the same network without pretraining; it need not beat no change.
       redraws: of the population for the true risk of certified policies.
+      portfolios: fresh synthetic ones that the real portfolio is compared with.
     """
 
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
@@ -51,6 +52,7 @@ class Effort:
         )
     )
     redraws: int = 2
+    portfolios: int = 64
 
 
 # Alike for both but for the caution, so that both share their programs: compilation is
@@ -58,7 +60,12 @@ class Effort:
 _BRIEF = FinetuneConfig(
     classes=("head", "full"), num_folds=2, num_splits=1, checkpoints=(60, 240)
 )
-QUICK = Effort(finetune=_BRIEF, scratch=replace(_BRIEF, caution=0.0), redraws=1)
+QUICK = Effort(
+    finetune=_BRIEF,
+    scratch=replace(_BRIEF, caution=0.0),
+    redraws=1,
+    portfolios=32,
+)
 EFFORTS = {"quick": QUICK, "full": Effort()}
 
 
@@ -72,6 +79,7 @@ class Lab(NamedTuple):
     delta: float
     fit: finetune.Fit
     fit_scratch: finetune.Fit
+    synthetic: synthetic.Losses
 
 
 def open_lab(
@@ -91,7 +99,8 @@ def open_lab(
     """
     fit = finetune.make_fit(network, effort.finetune)
     fit_scratch = finetune.make_fit(network, effort.scratch)
-    return Lab(source, network, params, effort, delta, fit, fit_scratch)
+    losses = synthetic.make_losses(network, params, effort.portfolios)
+    return Lab(source, network, params, effort, delta, fit, fit_scratch, losses)
 
 
 _init_params = jax.jit(pretrain.init_params, static_argnums=0)

@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 
 from ptft_jax import (
     bound_figures,
+    divergence_figure,
     law_rows,
+    mismatch_rows,
     path_figure,
     plotting,
     store,
@@ -48,6 +50,7 @@ FIGURES = {
     "risk": "excess cost against n",
     "bounds": "certified bounds, the floor and the risk against n",
     "terms": "terms of certified bounds at each n",
+    "divergence": "certified bounds against the divergence and the radius",
     "paths": "excess of the two paths, the harmonic law and fitted rates against n",
     "tightness": "tightness of certified bounds against n",
 }
@@ -73,6 +76,7 @@ def figures(risks: list[Row], bounds: list[Row], title: str) -> dict[str, Figure
         "risk": plotting.draw(risks, bounds, title),
         "bounds": bound_figures.draw_bounds(bounds, title),
         "terms": bound_figures.draw_terms(bounds, title),
+        "divergence": divergence_figure.draw(bounds, title),
         "paths": path_figure.draw(risks, bounds, title),
         "tightness": tightness_figure.draw(bounds, title),
     }
@@ -144,7 +148,7 @@ def meanings() -> dict[str, str]:
     Returns:
       Sentences by name of the bound.
     """
-    return theory_rows.MEANING | law_rows.MEANING
+    return theory_rows.MEANING | mismatch_rows.MEANING | law_rows.MEANING
 
 
 def _verdict_table(result: Result) -> str:

@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import certify, head_population, left_out, shapes, theory_rows
+from ptft_jax import (
+    certify,
+    head_population,
+    left_out,
+    mismatch_rows,
+    shapes,
+    theory_rows,
+)
 from ptft_jax.certify import Certified
 from ptft_jax.crossfit import Half
 from ptft_jax.head_population import Population
@@ -193,6 +200,7 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
         lab, cell, certified, drawn.portfolio, populations
     )
     rows += theory_rows.saa_law(lab, cell, found)
+    rows += mismatch_rows.statement(lab, cell, certified, truth.risk)
     return {
         "cell": asdict(cell),
         "risks": found,

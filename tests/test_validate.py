@@ -82,6 +82,7 @@ def test_bounds_are_sums_of_their_terms_and_hold_where_they_do(record):
     assert {"finetuned_gain_over_pretrained", "finetuned_gain_over_saa"} <= set(found)
     assert {"path_kl", "path_coin_betting", "path_drawn"} <= set(found)
     assert {"two_path_ball_0.1", "floor_finetuned", "saa_worst_case"} <= set(found)
+    assert "mismatch_pretrained" in found
     assert "two_path" not in found  # nobody knows the Bayes policy of a file
     for name, terms in found.items():
         if name.endswith("_setting"):

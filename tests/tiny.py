@@ -12,7 +12,7 @@ NETWORK = model.Network(
 BRIEF = FinetuneConfig(
     classes=("head",), num_folds=2, num_splits=1, radii=(0.1,), num_rows=2
 )
-EFFORT = lab.Effort(finetune=BRIEF, scratch=BRIEF, redraws=1)
+EFFORT = lab.Effort(finetune=BRIEF, scratch=BRIEF, redraws=1, portfolios=3)
 
 
 # Compiled as a whole: op by op, an initialisation compiles a hundred programs.
