@@ -14,7 +14,6 @@ from ptft_jax import (
     sources,
     types,
     validate,
-    worlds,
 )
 
 M, Q = 4, 0.9
@@ -165,7 +164,7 @@ def test_a_world_has_bayes_and_its_population_is_of_the_same_law(monkeypatch):
     assert abs(means[0] - means[1]) < 4 * 2**0.5 * spread
 
 
-@pytest.mark.parametrize("name", worlds.WORLDS)
+@pytest.mark.parametrize("name", ["gamma_poisson", "lognormal"])
 def test_portfolios_of_a_world_are_nested(name):
     source = sources.WorldSource(name)
     few, many = (
@@ -200,7 +199,7 @@ def test_under_rolling_a_left_out_cost_is_of_the_period_itself():
     x = np.full(24, 2.0)
     over = x - np.asarray(drawn.portfolio.observations[:, 1], np.float64)
     want = np.maximum(-Q * over, (1 - Q) * over)
-    np.testing.assert_allclose(drawn.left_out_cost(x, np.ones(24, int)), want)
+    np.testing.assert_allclose(drawn.left_out_cost(x, np.ones(24, int)), want, 1e-5)
 
 
 def test_the_population_has_every_column(continuous):
