@@ -5,8 +5,8 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
+from ptft_jax import seed_statistics
 from ptft_jax.lab import METHODS
 
 Row = dict[str, Any]
@@ -42,9 +42,7 @@ def mean_of(values: list[float], rows: list[str]) -> Mean:
     Returns:
       The mean.
     """
-    x = np.asarray(values, np.float64)
-    error = float(x.std(ddof=1) / math.sqrt(len(x))) if len(x) > 1 else math.nan
-    return Mean(float(x.mean()), error, len(x), tuple(rows))
+    return Mean(*seed_statistics.mean_of(values), tuple(rows))
 
 
 def interval(mean: Mean, confidence: float = 0.95) -> tuple[float, float] | None:
@@ -59,8 +57,7 @@ def interval(mean: Mean, confidence: float = 0.95) -> tuple[float, float] | None
     """
     if mean.count < 2:
         return None
-    t = float(stats.t.ppf(0.5 + confidence / 2.0, mean.count - 1))
-    return mean.value - t * mean.error, mean.value + t * mean.error
+    return seed_statistics.Mean(*mean[:3]).interval(confidence)
 
 
 def panel_of(row: Row) -> Panel:

@@ -1,12 +1,12 @@
 """What a run says about the claims C1–C4, with intervals over seeds."""
 
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
-from scipy import stats
-
-from ptft_jax import aggregate, path_excess
+from ptft_jax import aggregate, seed_statistics, verdict
 from ptft_jax.aggregate import Mean, Panel, Row
+from ptft_jax.law_verdicts import crossovers, harmonic_law, show, where
+from ptft_jax.verdict import Verdict
 
 NOT_BASELINES = (
     "pretrained",
@@ -18,26 +18,6 @@ NOT_BASELINES = (
 )
 
 
-class Verdict(NamedTuple):
-    """One claim, what was measured, and what that says.
-
-    Attributes:
-      claim: C1 … C4.
-      statement: what was compared, in full.
-      measured: with its interval.
-      verdict: supported, contradicted, or neither.
-      rows: it rests on.
-      short: what was compared, in few words; empty where a summary leaves it out.
-    """
-
-    claim: str
-    statement: str
-    measured: str
-    verdict: str
-    rows: tuple[str, ...]
-    short: str = ""
-
-
 def _paired(risks: list[Row]) -> dict[Panel, dict[int, dict[int, dict[str, Any]]]]:
     """Excesses by panel → n → seed → method → (excess, row)."""
     found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
@@ -45,27 +25,6 @@ def _paired(risks: list[Row]) -> dict[Panel, dict[int, dict[int, dict[str, Any]]
         cell = found[aggregate.panel_of(row)][row["n"]][row["seed"]]
         cell[row["method"]] = (row["excess"], f"risks:{i}")
     return found
-
-
-def _show(mean: Mean, unit: str = " points", scale: float = 100.0) -> str:
-    ends = aggregate.interval(mean)
-    text = f"{scale * mean.value:+.2f}{unit}"
-    if ends is None:
-        return f"{text} (one seed, no interval)"
-    return f"{text} (95% interval {scale * ends[0]:+.2f} to {scale * ends[1]:+.2f})"
-
-
-def _judge(mean: Mean, good_below: bool) -> str:
-    """Whether the interval of a difference lies on one side of 0."""
-    ends = aggregate.interval(mean)
-    if ends is None:
-        return "one seed: no verdict"
-    if ends == (0.0, 0.0):
-        return "no difference in this run"
-    low, high = ends if good_below else (-ends[1], -ends[0])
-    if high <= 0.0:
-        return "supported"
-    return "contradicted" if low > 0.0 else "consistent, not settled by this run"
 
 
 def _difference(cells: dict[int, dict], new, old) -> Mean:
@@ -95,59 +54,11 @@ def claim_1(panel: Panel, by_n: dict) -> list[Verdict]:
         mean = _difference(cells, _of("finetuned"), _of(path))
         statement = (
             f"error of pretraining then fine-tuning is governed by the better path, "
-            f"here {path} ({_where(panel, n)}): fine-tuned minus {path} excess"
+            f"here {path} ({where(panel, n)}): fine-tuned minus {path} excess"
         )
-        verdict = _judge(mean, good_below=True)
-        short = f"fine-tuned − {path}, {_where(panel, n)}"
-        out.append(Verdict("C1", statement, _show(mean), verdict, mean.rows, short))
-    return out
-
-
-def harmonic_law(risks: list[Row], bounds: list[Row]) -> list[Verdict]:
-    """C1 by the law: fine-tuned excess over Bayes less the harmonic combination."""
-    full = aggregate.full_costs(risks)
-    found: dict = defaultdict(list)
-    for i, row in enumerate(bounds, start=1):
-        if row["bound"] == "harmonic" and row["term"] == "total":
-            place = (aggregate.panel_of(row), row["n"])
-            found[place].append((row["risk"] - row["value"], f"bounds:{i}"))
-    out = []
-    for (panel, n), pairs in sorted(found.items()):
-        values = [value / full[panel][n] for value, _ in pairs]
-        mean = aggregate.mean_of(values, [row for _, row in pairs])
-        statement = (
-            f"the two paths combine as the harmonic law says or better "
-            f"({_where(panel, n)}): fine-tuned excess over Bayes minus "
-            f"1/(1/E_pre + 1/E_scratch), both of means over the same seeds"
-        )
-        verdict = _judge(mean, good_below=True)
-        short = f"fine-tuned − harmonic law, {_where(panel, n)}"
-        out.append(Verdict("C1", statement, _show(mean), verdict, mean.rows, short))
-    return out
-
-
-def crossovers(risks: list[Row]) -> list[Verdict]:
-    """C1: where the two measured paths cross; a description, not a test."""
-    reference, panels = path_excess.over_reference(risks)
-    out = []
-    for panel, paths in panels.items():
-        star = path_excess.crossover(paths) if len(paths["scratch"]) > 1 else None
-        sizes = sorted(paths["scratch"])
-        measured = f"n* = {star:.0f}" if star else f"no crossing in n = {sizes}"
-        over = reference.replace("_", " ")
-        statement = (
-            f"n* at which the same network from scratch reaches the pretrained one, "
-            f"by interpolation of mean excess over {over} (m = {panel[0]}, "
-            f"q = {panel[1]:g})"
-        )
-        rows = [
-            row
-            for path in ("pretrained", "scratch")
-            for mean in paths[path].values()
-            for row in mean.rows
-        ]
-        short = f"where the paths cross, m = {panel[0]}, q = {panel[1]:g}"
-        out.append(Verdict("C1", statement, measured, "described", tuple(rows), short))
+        said = verdict.judge(aggregate.interval(mean), good_below=True)
+        short = f"fine-tuned − {path}, {where(panel, n)}"
+        out.append(Verdict("C1", statement, show(mean), said, mean.rows, short))
     return out
 
 
@@ -171,30 +82,39 @@ def claim_2(panel: Panel, by_n: dict) -> list[Verdict]:
         f"fine-tuning gains more as n grows (m = {panel[0]}, q = {panel[1]:g}): gain "
         f"over pretrained at n = {sizes[-1]} less that at n = {sizes[0]}"
     )
-    verdict = _judge(mean, good_below=False)
+    said = verdict.judge(aggregate.interval(mean), good_below=False)
     short = f"gain at n = {sizes[-1]} − at {sizes[0]}, m = {panel[0]}, q = {panel[1]:g}"
-    return [Verdict("C2", statement, _show(mean), verdict, mean.rows, short)]
+    return [Verdict("C2", statement, show(mean), said, mean.rows, short)]
 
 
 def claim_3(bounds: list[Row]) -> list[Verdict]:
-    """C3: how often the certificates hold, against the confidence they state."""
+    """C3: misses of each certificate over seeds, against the confidence it states.
+
+    Args:
+      bounds: rows of `bounds.csv`, in its order.
+
+    Returns:
+      A verdict for each kind of certificate, by `seed_statistics.coverage`.
+    """
     out = []
     by_name: dict = defaultdict(list)
     for i, row in enumerate(bounds, start=1):
         if row["term"] == "total" and row["tier"] == "certified":
             by_name[row["bound"]].append((f"bounds:{i}", row))
     for name, rows in by_name.items():
-        held = sum(row["holds"] for _, row in rows)
-        ends = stats.binomtest(held, len(rows)).proportion_ci(0.95, method="exact")
-        nominal = 1.0 - rows[0][1]["delta"]
-        measured = (
-            f"{held} of {len(rows)} hold (95% interval {ends.low:.3f} to "
-            f"{ends.high:.3f}; cells of one seed are not independent)"
+        delta = rows[0][1]["delta"]
+        place = lambda row: where(aggregate.panel_of(row), row["n"])
+        found = seed_statistics.coverage(
+            [(place(row), row["holds"]) for _, row in rows], delta
         )
-        verdict = "contradicted" if ends.high < nominal else "consistent"
-        statement = f"{name} holds with probability at least {nominal:g}"
+        measured = (
+            f"{found.trials - found.misses} of {found.trials} hold; seeds of each n "
+            f"tested alone, {found.tests} tests: p = {found.p_value:.2g}"
+        )
+        said = "contradicted" if found.is_rejected else "consistent"
+        statement = f"{name} holds with probability at least {1.0 - delta:g}"
         named = tuple(row_name for row_name, _ in rows)
-        out.append(Verdict("C3", statement, measured, verdict, named))
+        out.append(Verdict("C3", statement, measured, said, named))
     return out
 
 
@@ -206,17 +126,13 @@ def claim_4(panel: Panel, by_n: dict) -> list[Verdict]:
         best = _best(sorted(shared - set(NOT_BASELINES)), cells)
         mean = _difference(cells, _of("finetuned"), _of(best))
         statement = (
-            f"fine-tuned beats what a firm would otherwise do ({_where(panel, n)}): "
+            f"fine-tuned beats what a firm would otherwise do ({where(panel, n)}): "
             f"excess minus that of the best baseline, {best}, chosen afterwards"
         )
-        verdict = _judge(mean, good_below=True)
-        short = f"fine-tuned − {best}, {_where(panel, n)}"
-        out.append(Verdict("C4", statement, _show(mean), verdict, mean.rows, short))
+        said = verdict.judge(aggregate.interval(mean), good_below=True)
+        short = f"fine-tuned − {best}, {where(panel, n)}"
+        out.append(Verdict("C4", statement, show(mean), said, mean.rows, short))
     return out
-
-
-def _where(panel: Panel, n: int) -> str:
-    return f"m = {panel[0]}, q = {panel[1]:g}, n = {n}"
 
 
 def all_claims(risks: list[Row], bounds: list[Row]) -> list[Verdict]:
@@ -233,7 +149,7 @@ def all_claims(risks: list[Row], bounds: list[Row]) -> list[Verdict]:
     over_panels = lambda claim: [v for p, by_n in panels for v in claim(p, by_n)]
     return [
         *over_panels(claim_1),
-        *harmonic_law(risks, bounds),
+        *harmonic_law(risks),
         *crossovers(risks),
         *over_panels(claim_2),
         *claim_3(bounds),

@@ -8,7 +8,6 @@ from ptft_jax import (
     path_figure,
     pretrain,
     result_tables,
-    verdicts,
 )
 from theory import laws, rates
 
@@ -158,22 +157,3 @@ def test_figures_tell_the_tiers_apart_by_line_style():
     # ln(scratch/pretrained) goes from ln 3 at 16 to −ln 4 at 64
     star = 16.0 * 4.0 ** (math.log(3) / math.log(12))
     assert texts == [f"n* = {star:.0f}"]
-
-
-def test_verdicts_name_the_rows_they_rest_on():
-    records = [
-        record(n, seed, (0.1 + 0.01 * seed, 0.3 / n, 0.05 + 0.01 * seed))
-        for n in (16, 64)
-        for seed in (0, 1, 2)
-    ]
-    risks, bounds = result_tables.rows_of(records)
-    found = verdicts.harmonic_law(risks, bounds)
-    assert len(found) == 2
-    for verdict in found:
-        named = [bounds[int(row.split(":")[1]) - 1] for row in verdict.rows]
-        assert {row["bound"] for row in named} == {"harmonic"}
-        assert verdict.verdict != "supported"  # .05 is above the harmonic mean
-    third = verdicts.claim_3(bounds)
-    assert [v.statement.split()[0] for v in third] == ["finetuned_betting"]
-    same = aggregate.mean_of([0.0, 0.0, 0.0], [])
-    assert "no difference" in verdicts._judge(same, True)
