@@ -12,13 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float32, Float64, Int, Key
 
-from ptft_jax import head, left_out, risk, shapes, types
+from ptft_jax import head, head_gap, left_out, risk, shapes, types
 from ptft_jax.model import Decision, Network
 from ptft_jax.risk import Rows
 from ptft_jax.types import Portfolio
+from theory import capacity
 
 # Decisions made at a time, to bound the memory.
 BLOCK = 4_000_000
+SMOOTHING = 0.004  # of the kink of a fitted head's cost, in units of each row's scale
 
 
 class HeadRows(NamedTuple):
@@ -142,7 +144,7 @@ def costs(
 
 @jax.jit
 def _solve(rows, quantile, weights, radii):
-    one = lambda pair: head.solve(rows, quantile, *pair)
+    one = lambda pair: head.solve(rows, quantile, *pair, smoothing=SMOOTHING).head
     return jax.lax.map(one, (weights, radii))
 
 
@@ -183,15 +185,22 @@ def fit_balls(
     padded = Rows(decision, single(rows.label), single(rows.weight))
     quantile = jnp.clip(single(rows.quantile, 0), 1e-6)
     found = _solve(padded, quantile, single(weights), jnp.asarray(radii, jnp.float32))
-    # head.solve counts in units of the weighted mean scale
-    unit = weights @ (rows.weight * rows.scale).sum(0) / weights.sum(1)
-    balls = []
-    for k, radius in enumerate(radii):
-        u = np.asarray(found.head[k], np.float64)
-        u *= min(1.0, radius / max(float(np.linalg.norm(u)), 1e-30))  # float32 rounds
-        gap = max(0.0, float(found.gap[k])) * float(unit[k])
-        balls.append(Ball(radius, u, gap))
-    return balls
+    heads = head_gap.project(np.asarray(found), np.asarray(radii))
+    return [
+        Ball(radius, u, _gap(rows, weight, u, radius))
+        for weight, u, radius in zip(weights, heads, radii, strict=True)
+    ]
+
+
+def _gap(rows: HeadRows, weight, u, radius: float) -> float:
+    """Frank–Wolfe gap of the smoothed mean cost, and what smoothing may add."""
+    share = rows.weight * weight / weight.sum()
+    each = zip(*rows[:3], rows.label, share, strict=True)
+    slope = sum(
+        head_gap.pinball_gradient(u, *row, rows.quantile, SMOOTHING) for row in each
+    )
+    rounded = SMOOTHING * float((share * rows.scale).sum()) / 4.0
+    return capacity.frank_wolfe_gap(slope, u, radius) + rounded
 
 
 def positions(

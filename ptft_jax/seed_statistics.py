@@ -98,26 +98,26 @@ class Coverage(NamedTuple):
         return self.p_value < LEVEL
 
 
-def coverage(outcomes: list[tuple[str, bool]], delta: float) -> Coverage:
+def coverage(outcomes: list[tuple[str, bool, float]]) -> Coverage:
     """Exact binomial tests of certificates that fail with probability at most δ.
 
     p = P(Bin(s, δ) ≥ misses) at each place, over its s independent seeds. The tests are
     dependent where n is nested, so Bonferroni's correction accounts for their number.
 
     Args:
-      outcomes: place, such as a bound at one n, and whether the bound held; one for
-        each seed, at least one.
-      delta: δ in (0, 1).
+      outcomes: place, such as a bound at one n, whether the bound held, and its δ in
+        [0, 1), the same for one place; one for each seed, at least one.
 
     Returns:
       The counts, and the p-value of the family.
     """
     found: dict[str, list[bool]] = {}
-    for place, held in outcomes:
-        found.setdefault(place, []).append(bool(held))
+    for place, held, _ in outcomes:
+        found.setdefault(place, []).append(held)
+    share = {place: delta for place, _, delta in outcomes}
     misses = {place: len(held) - sum(held) for place, held in found.items()}
     p = {
-        place: float(stats.binom.sf(missed - 1, len(found[place]), delta))
+        place: float(stats.binom.sf(missed - 1, len(found[place]), share[place]))
         for place, missed in misses.items()
     }
     worst = min(p, key=p.__getitem__)

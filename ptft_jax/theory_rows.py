@@ -10,8 +10,8 @@ import numpy as np
 
 from ptft_jax import (
     certify,
-    head_population,
     head_rows,
+    head_truth,
     path_certificates,
     shapes,
     two_path_rows,
@@ -49,14 +49,17 @@ MEANING = {
         "the ball, divergence in nats. No bound."
     ),
     "two_path_ball_r": (
-        "certified: excess of the chosen head over the best head of the ball of radius "
-        "r, without E_pre and A_j, cost cut, decisions not settled. Its risk column is "
-        "an upper estimate of that excess on fresh instances, nothing cut."
+        "certified: cost of the chosen head, cut at b, over that of the best head of "
+        "the ball of radius r, cut likewise; without E_pre and A_j, decisions not "
+        "settled. Its risk column is an upper estimate of the same on fresh instances."
     ),
     "two_path": (
-        "certified, in simulated worlds whose Bayes policy is known: excess of the "
-        "chosen head over the Bayes risk. E_pre and A_j are computed in that world "
-        "from fresh instances, with 4 standard errors added; no firm could know them."
+        "certified, in simulated worlds whose Bayes policy is known: cost of the "
+        "chosen head, cut at b, less the Bayes risk, nothing of which is cut; the risk "
+        "column is the same difference on fresh instances. It says nothing of what "
+        "costs above b add. E_pre and A_j, of costs not cut, are computed in that "
+        "world from fresh instances, with 4 standard errors added; no firm could know "
+        "them."
     ),
     "floor_...": (
         "law: no bound on a mean in [0, b] that is valid for every law can be surely "
@@ -95,46 +98,6 @@ def _fold(lab: Lab, cell: Cell, portfolio, half, key, which: str) -> Fold:
     )
     fitted = two_path_rows.fit(rows, part, is_fit, half.scale)
     return Fold(paths, fitted, [(ball.radius, ball.head) for ball in balls])
-
-
-class Truth(NamedTuple):
-    """Measured on fresh instances, for one fold.
-
-    Attributes:
-      paths: risk by name of the bound.
-      gaps: excess over the best head of each ball, at most.
-      excess: of the chosen head over Bayes; None where Bayes is not known.
-      pretrain_excess: E_pre, from above.
-      approximation: A_j, from above.
-    """
-
-    paths: dict[str, float]
-    gaps: list[float]
-    excess: float | None
-    pretrain_excess: float
-    approximation: list[float]
-
-
-def _truth(fold: Fold, populations: list[Population]) -> Truth:
-    """Means over the redraws."""
-    mean = lambda values: float(np.mean(list(values)))
-    paths = {
-        p.name: mean(each.gibbs(p.heads) for each in populations) for p in fold.paths
-    }
-    chosen = fold.fitted.chosen
-    gaps = [mean(each.gap(chosen, radius) for each in populations) for radius in RADII]
-    if populations[0].bayes is None:
-        return Truth(paths, gaps, None, 0.0, [])
-    over = lambda u: np.concatenate(
-        [each.expected(u, False) - each.bayes for each in populations]
-    )
-    pretrain = head_population.upper(over(np.zeros_like(chosen)))
-    tried = [(radius, head_population.upper(over(u))) for radius, u in fold.heads]
-    approximation = [
-        min(pretrain, *(excess for inner, excess in tried if inner <= radius))
-        for radius in RADII
-    ]
-    return Truth(paths, gaps, float(over(chosen).mean()), pretrain, approximation)
 
 
 def _row(bound: str, tier: str, risk: float, total: float, delta: float) -> dict:
@@ -223,7 +186,8 @@ def head_statements(
     for k, half in enumerate(certified.halves):
         key = cell_key(cell.seed, f"head rows {FOLDS[k]}", cell.n)
         folds.append(_fold(lab, cell, portfolio, half, key, FOLDS[k]))
-        truths.append(_truth(folds[-1], [redraw[k] for redraw in populations]))
+        redraws = [redraw[k] for redraw in populations]
+        truths.append(head_truth.measure(*folds[-1], redraws))
     weigh = lambda values: certify.weigh(certified.scores, values)
     args = (folds, truths, weigh, lab.delta)
     return [*_path_rows(*args), *_two_path_rows(*args)]

@@ -9,10 +9,10 @@ its left-out rows, cut at b_A, so that every B_j is b_A. What has to be watched:
   suprema, so Rad_j ≤ Σ_rows (L r_j/n₁) √(Σ_i w_i² s_i² ‖h_i‖²), L = max(q, 1−q).
 - ε_j. The programme of `head` is about the cost before the cut. On the sample
   R̂_cut(û) ≤ R̂(û) ≤ min R̂ + gap, and R̂ exceeds R̂_cut on the ball by no more than
-  the mean of (c_i(0) + L r_j Σ_rows w s‖h‖ − b)⁺, which is added to the gap. Nor is
+  the mean `overshoot`, which is added to the gap. Nor is
   ε_j above R̂_cut(û_j) itself, costs being ≥ 0.
 - E_pre and A_j may be those of the cost before the cut less any one reference risk:
-  both only become larger.
+  both only become larger. The statement is about R_cut(chosen) less that reference.
 """
 
 from typing import NamedTuple
@@ -51,7 +51,7 @@ class Fitted(NamedTuple):
     n_select: int
 
     def within(self, j: int, delta: float) -> BoundTerms:
-        """Bound on R(chosen) − min over ball j of R, for every j at once.
+        """Bound on R_cut(chosen) − min over ball j of R_cut, for every j at once.
 
         Nothing is known of the excess of φ₀ or of what the other balls lack, so their
         paths are taken as infinite.
@@ -70,11 +70,11 @@ class Fitted(NamedTuple):
     def bound(
         self, pretrain_excess: float, approximation: list[float], delta: float
     ) -> BoundTerms:
-        """The two-path bound on R(chosen) − R*.
+        """The two-path bound on R_cut(chosen) − R*.
 
         Args:
-          pretrain_excess: E_pre, under Q itself: no mismatch is added.
-          approximation: A_j of each radius.
+          pretrain_excess: E_pre = R(φ₀) − R*, under Q itself: no mismatch is added.
+          approximation: A_j of each radius, nothing cut.
           delta: failure probability δ.
 
         Returns:
@@ -116,9 +116,6 @@ def fit(
     best = int(np.argmin(cost[:, ~is_fit].mean(1)))
     q = float(np.maximum(rows.quantile, 1.0 - rows.quantile).max())
     push = (rows.weight * rows.scale)[:, is_fit]
-    length = np.linalg.norm(rows.hidden[:, is_fit], axis=-1)
-    reach = q * (push * length).sum(0)
-    at_zero = head_rows.costs(rows, heads[:1], False)[0, is_fit]
     rademacher, optimisation = [], []
     for ball, fitted in zip(balls, cost[1:, is_fit].mean(1), strict=True):
         rademacher.append(
@@ -127,8 +124,28 @@ def fit(
                 for h, s in zip(rows.hidden[:, is_fit], push, strict=True)
             )
         )
-        beyond = np.maximum(at_zero + ball.radius * reach - scale, 0.0)
+        beyond = overshoot(rows, ball.radius, scale)[is_fit]
         optimisation.append(min(ball.gap + float(beyond.mean()), float(fitted)))
     n_fit = int(is_fit.sum())
     sizes = n_fit, len(is_fit) - n_fit
     return Fitted(balls, heads[best], rademacher, optimisation, scale, *sizes)
+
+
+def overshoot(rows: HeadRows, radius: float, scale: float) -> Float64[np.ndarray, "n"]:
+    """What the cut takes from an instance's cost under any head of the ball, at most.
+
+    (c_i(0) + L r Σ_rows w s‖h‖ − b)⁺.
+
+    Args:
+      rows: of n instances.
+      radius: r ≥ 0.
+      scale: b > 0.
+
+    Returns:
+      Costs, [n].
+    """
+    none = np.zeros((1, rows.hidden.shape[-1]))
+    slope = np.maximum(rows.quantile, 1.0 - rows.quantile)
+    length = np.linalg.norm(rows.hidden, axis=-1)
+    reach = slope * (rows.weight * rows.scale * length).sum(0)
+    return np.maximum(head_rows.costs(rows, none, False)[0] + radius * reach - scale, 0)

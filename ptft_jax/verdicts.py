@@ -105,7 +105,7 @@ def claim_3(bounds: list[Row]) -> list[Verdict]:
         delta = rows[0][1]["delta"]
         place = lambda row: where(aggregate.panel_of(row), row["n"])
         found = seed_statistics.coverage(
-            [(place(row), row["holds"]) for _, row in rows], delta
+            [(place(row), row["holds"], delta) for _, row in rows]
         )
         measured = (
             f"{found.trials - found.misses} of {found.trials} hold; seeds of each n "

@@ -6,7 +6,7 @@ import pytest
 
 from ptft_jax import cli, store
 from ptft_jax.commands import paths as command
-from ptft_jax.paths import claims, curves, run
+from ptft_jax.paths import curves, run
 from ptft_jax.paths.gradients import GradientConfig
 from ptft_jax.paths.policy import PolicyConfig
 from ptft_jax.paths.run import Part, Settings
@@ -39,10 +39,14 @@ def result(folder):
     return run.run(PARTS, SETTINGS, folder, Silent())
 
 
-def test_every_certified_row_holds_and_terms_add_up(result):
+def test_terms_add_up(result):
     rows = [row for row in result.bounds if row["tier"] == "certified"]
-    assert all(row["holds"] for row in rows)
     assert {row["bound"] for row in rows} >= {"two_path", "pac_bayes_path"}
+    # nothing of a sample is in these: one row, not one for each n and seed
+    for name in ("mismatch_cost", "pretrain_path"):
+        for part in PARTS:
+            mine = [r for r in curves.rows_of(result, part) if r["bound"] == name]
+            assert [r["n"] for r in mine if r["term"] == "total"] == [""]
     for name in ("two_path", "two_path_paired"):
         for part in PARTS:
             mine = [r for r in curves.rows_of(result, part) if r["bound"] == name]
@@ -117,21 +121,6 @@ def test_interrupted_run_goes_on_to_the_tables_of_a_whole_one(
         assert (tmp_path / name).read_text() == (result.folder / name).read_text()
 
 
-def test_ratio_and_verdicts_by_hand(result):
-    part = PARTS[0]
-    found = curves.curves(result, part)
-    whole, _ = claims.ratios(found)
-    pre, fine = found["pretrained"].mean, found["head"].mean
-    np.testing.assert_allclose(whole, found["tuned"].mean * (1 / pre + 1 / fine))
-    low, high = claims.interval(np.array([1.0, 3.0]))
-    assert (low + high) / 2 == pytest.approx(2.0)
-    assert high - low == pytest.approx(2 * 12.7062, rel=1e-4)
-    broken = result._replace(
-        bounds=[{**row, "holds": row["holds"] and False} for row in result.bounds]
-    )
-    assert not claims.claim_3(broken, part).met
-
-
 def test_figures_are_written(result, tmp_path):
     command.write_figures(result._replace(folder=tmp_path))
     names = {path.name for path in (tmp_path / "figures").iterdir()}
@@ -147,7 +136,8 @@ def test_command_prints_json(result, tmp_path, monkeypatch, capsys):
     line = ["paths", "--world", "gaussian_means", "--preset", "quick", "--out", out]
     assert cli.main([*line, "--quiet", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert [v["claim"] for v in printed["verdicts"]] == ["C1", "C2", "C3"]
+    claims = [v["claim"] for v in printed["verdicts"]]
+    assert claims == 2 * ["C1"] + 3 * ["C2"] + 3 * ["C3"]
     assert (tmp_path / "out" / "report.txt").exists()
 
 

@@ -2,11 +2,13 @@ import math
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from ptft_jax.paths import heads, policy, predicted, problem, truth, worlds
+from ptft_jax import head_gap
+from ptft_jax.paths import heads, policy, predicted, problem, setups, truth, worlds
 from ptft_jax.paths.policy import Decided, PolicyConfig
 from theory import capacity, laws, rates
 
@@ -31,19 +33,82 @@ def random_decided(n, d, seed=0):
 def test_least_squares_in_a_ball_is_the_minimum_found_otherwise(radius):
     decided = random_decided(200, 3)
     weight = jnp.asarray(np.arange(200) < 150, jnp.float32)
-    u, gap = jax.jit(problem.least_squares)(decided, weight, radius)
+    u = jax.jit(problem.least_squares)(decided, weight, radius)
+    u = head_gap.project(np.asarray(u), radius)
     part = Decided(*(np.asarray(leaf[:150], np.float64) for leaf in decided))
     cost = lambda v: ((problem.decisions(part, v) - part.label) ** 2).mean()
     inside = {"type": "ineq", "fun": lambda v: radius**2 - v @ v}
     best = optimize.minimize(cost, np.zeros(3), constraints=[inside], tol=1e-12)
-    assert cost(np.asarray(u, np.float64)) == pytest.approx(best.fun, rel=1e-4)
-    assert np.linalg.norm(u) <= radius * (1.0 + 1e-5)
+    assert cost(u) == pytest.approx(best.fun, rel=1e-4)
+    assert np.linalg.norm(u) <= radius
     if radius > 1.0:
         phi = part.scale[:, None] * part.hidden
         closed = np.linalg.lstsq(phi, part.label - part.base, rcond=None)[0]
         np.testing.assert_allclose(u, closed, atol=1e-4)
     # the gap is a bound: no head of the ball is better by more
-    assert cost(np.asarray(u, np.float64)) - best.fun <= float(gap) + 1e-4
+    gap = problem.make(GAUSSIAN, 0.0, 4, 3).gap
+    assert cost(u) - best.fun <= gap(part, u, radius) < 1e-3
+    far = head_gap.project(-u, radius)
+    assert cost(far) - best.fun <= gap(part, far, radius)
+    assert gap(part, far, radius) > 0.01
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_gap_of_a_head_in_float32_is_that_in_float64(seed):
+    decided = random_decided(300, 3, seed)
+    weight, radius = jnp.ones(300), 0.03
+    u = np.asarray(jax.jit(problem.least_squares)(decided, weight, radius))
+    u = head_gap.project(u, radius)
+    part = Decided(*(np.asarray(leaf, np.float64) for leaf in decided))
+    phi = [[mpmath.mpf(float(x)) for x in row] for row in part.hidden]
+    over = [
+        mpmath.mpf(float(b)) + mpmath.mpf(float(s)) * mpmath.fdot(row, u) - y
+        for b, s, row, y in zip(part.base, part.scale, phi, part.label, strict=True)
+    ]
+    slope = [
+        2
+        * mpmath.fsum(
+            o * s * row[k] for o, s, row in zip(over, part.scale, phi, strict=True)
+        )
+        / 300
+        for k in range(3)
+    ]
+    exact = mpmath.fdot(slope, u) + radius * mpmath.norm(slope)
+    found = problem.make(GAUSSIAN, 0.0, 4, 3).gap(part, u, radius)
+    assert found == pytest.approx(float(exact), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["gaussian_means", "gamma_poisson"])
+def test_fitted_heads_are_in_their_balls_and_no_other_is_better_by_more(name):
+    solved = problem.make(worlds.WORLDS[name], 0.0, 2, 3)
+    decided = random_decided(256, 3)
+    radii = (0.01, 0.1)
+    fits = heads.make_fit(solved, radii)(
+        jax.tree.map(lambda leaf: leaf[None], decided), 256
+    )
+    part = Decided(*(np.asarray(leaf[:192], np.float64) for leaf in decided))
+    cost = lambda v: solved.host_cost(problem.decisions(part, v), part.label).mean()
+    rng = np.random.default_rng(0)
+    for u, radius in zip(fits.first[0], radii, strict=True):
+        assert np.linalg.norm(u) <= radius
+        others = head_gap.project(rng.standard_normal((200, 3)), radius)
+        gap = solved.gap(part, u, radius)
+        assert cost(u) - min(map(cost, others)) <= gap < 0.02
+        assert max(map(cost, others)) - cost(u) > gap  # the gap is no vacuous one
+
+
+def test_what_the_best_heads_lack_is_measured_from_above():
+    rng, size = np.random.default_rng(0), 400
+    true = np.array([0.5, 0.2, 0.3])  # of no change and two heads
+    below = plain = 0
+    for _ in range(200):
+        over = true[:, None] * rng.exponential(size=(3, size))
+        found = setups.approximation(over)
+        assert found[1] <= found[0]  # a smaller ball lies in a larger one
+        below += bool((found < [0.2, 0.2]).any())
+        plain += bool(over[1].mean() < 0.2)
+    assert below <= 1  # 4 standard errors
+    assert plain > 60
 
 
 def test_regret_table_is_the_cost_of_the_negative_binomial():

@@ -39,24 +39,30 @@ def test_the_jackknife_of_the_harmonic_law_has_its_standard_error():
 
 
 def outcomes(misses, seeds, places=1):
-    held = [(f"n = {k}", True) for k in range(1, places) for _ in range(seeds)]
-    return [*held, *(("n = 0", seed >= misses) for seed in range(seeds))]
+    held = [(f"n = {k}", True, 0.05) for k in range(1, places) for _ in range(seeds)]
+    return [*held, *(("n = 0", seed >= misses, 0.05) for seed in range(seeds))]
 
 
 def test_coverage_is_the_exact_binomial_test_with_its_number_accounted_for():
-    found = seed_statistics.coverage(outcomes(2, 12, places=5), 0.05)
+    found = seed_statistics.coverage(outcomes(2, 12, places=5))
     exact = sum(math.comb(12, k) * 0.05**k * 0.95 ** (12 - k) for k in range(2, 13))
     assert found.least == pytest.approx(exact)
     assert found.p_value == pytest.approx(5 * exact)
     assert (found.misses, found.trials, found.tests) == (2, 60, 5)
     assert found.worst == "n = 0"
-    assert seed_statistics.coverage(outcomes(0, 12), 0.05).p_value == 1.0
+    assert seed_statistics.coverage(outcomes(0, 12)).p_value == 1.0
 
 
 @pytest.mark.parametrize(("misses", "is_rejected"), [(1, False), (3, False), (6, True)])
 def test_a_valid_certificate_survives_its_first_misses(misses, is_rejected):
-    found = seed_statistics.coverage(outcomes(misses, 16, places=8), 0.05)
+    found = seed_statistics.coverage(outcomes(misses, 16, places=8))
     assert found.is_rejected == is_rejected
+
+
+def test_what_holds_surely_must_not_miss_once():
+    assert seed_statistics.coverage([("sure", False, 0.0)]).is_rejected
+    assert not seed_statistics.coverage([("sure", True, 0.0)]).is_rejected
+    assert not seed_statistics.coverage([("one draw", False, 0.05)]).is_rejected
 
 
 def test_certificates_that_fail_just_as_often_as_they_may_are_rarely_rejected():
@@ -64,15 +70,15 @@ def test_certificates_that_fail_just_as_often_as_they_may_are_rarely_rejected():
     rejected = 0
     for _ in range(500):
         held = rng.random((6, 12)) >= 0.05
-        rows = [(str(k), h) for k, row in enumerate(held.tolist()) for h in row]
-        rejected += seed_statistics.coverage(rows, 0.05).is_rejected
+        rows = [(str(k), h, 0.05) for k, row in enumerate(held.tolist()) for h in row]
+        rejected += seed_statistics.coverage(rows).is_rejected
     test = stats.binomtest(rejected, 500, seed_statistics.LEVEL, alternative="greater")
     assert test.pvalue > 1e-3
 
 
 def test_a_certificate_that_fails_twice_as_often_as_it_may_is_found_with_many_seeds():
     held = (np.random.default_rng(2).random(2000) >= 0.1).tolist()
-    assert seed_statistics.coverage([("n", h) for h in held], 0.05).is_rejected
+    assert seed_statistics.coverage([("n", h, 0.05) for h in held]).is_rejected
 
 
 def test_an_interval_is_judged_by_where_it_lies():

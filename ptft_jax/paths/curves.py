@@ -69,7 +69,7 @@ def totals(result: Result, part: Part, column: str = "value") -> dict[str, Curve
 
 
 def terms(rows: list[Row], column: str, by: str, term: str | None) -> dict[str, Curve]:
-    """Curves of a column of `bounds.csv`.
+    """Curves of a column of `bounds.csv`, of the rows that have an n.
 
     Args:
       rows: of the table.
@@ -82,7 +82,7 @@ def terms(rows: list[Row], column: str, by: str, term: str | None) -> dict[str, 
     """
     found: dict[str, dict[int, list[float]]] = {}
     for row in rows:
-        if term in (None, row["term"]):
+        if row["n"] != "" and term in (None, row["term"]):
             found.setdefault(row[by], {}).setdefault(row["n"], []).append(row[column])
     return {name: curve_of(by_n) for name, by_n in found.items()}
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import special
 
+from ptft_jax import head_gap
 from ptft_jax.paths import problem as problem_
 from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.problem import Problem
@@ -37,10 +38,9 @@ def decided_part(decided: Decided, n: int) -> Decided:
 
 
 class Fits(NamedTuple):
-    """Heads of every seed and radius, for one n."""
+    """Heads of every seed and radius, each in its ball, for one n."""
 
     first: Float[Array, "s j d"]  # fitted on the first n₁ instances
-    gap: Float[Array, "s j"]  # certified, of those
     saved: Float[Array, "s j"]  # mean held-out cost of φ₀ less that of each head
     whole: Float[Array, "s j d"]  # fitted on all n
     crossed: Float[Array, "s j"]  # as `saved`, but over four folds, each held out once
@@ -84,14 +84,14 @@ def make_fit(problem: Problem, radii: tuple[float, ...]) -> Callable[..., Fits]:
 
         def at(radius):
             def without(k):
-                u, gap = solve(is_used & (fold != k), radius)
+                u = solve(is_used & (fold != k), radius)
                 after = problem.cost(problem_.decisions(decided, u), decided.label)
-                return u, gap, jnp.where(fold == k, before - after, 0.0).sum()
+                return u, jnp.where(fold == k, before - after, 0.0).sum()
 
-            heads, gaps, saved = jax.lax.map(without, jnp.arange(NUM_FOLDS))
-            whole, _ = solve(is_used, radius)
+            heads, saved = jax.lax.map(without, jnp.arange(NUM_FOLDS))
+            whole = solve(is_used, radius)
             last = (fold == NUM_FOLDS - 1).sum()
-            return heads[-1], gaps[-1], saved[-1] / last, whole, saved.sum() / n
+            return heads[-1], saved[-1] / last, whole, saved.sum() / n
 
         found = jax.lax.map(at, jnp.asarray(radii))
         return Fits(*found, jnp.where(is_used, before, 0.0).sum() / n)
@@ -102,7 +102,9 @@ def make_fit(problem: Problem, radii: tuple[float, ...]) -> Callable[..., Fits]:
     compiled = jax.jit(fit)
 
     def run(decided: Decided, n: int) -> Fits:
-        return jax.tree.map(np.asarray, compiled(decided_part(decided, n), n))
+        found = jax.tree.map(np.asarray, compiled(decided_part(decided, n), n))
+        inside = lambda u: head_gap.project(u, np.asarray(radii))
+        return found._replace(first=inside(found.first), whole=inside(found.whole))
 
     return run
 

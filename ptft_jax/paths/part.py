@@ -13,8 +13,10 @@ from ptft_jax.paths import (
     gradients,
     heads,
     held_out,
+    path_bound,
     policy,
     predicted,
+    two_path_bound,
     worlds,
 )
 from ptft_jax.paths.policy import Decided
@@ -58,7 +60,7 @@ def run(
         bounds += some
     risks += _gradients(setup, drawn[: effort.gradient_seeds], n, effort, report)
     bounds += _laws(setup, n, seeds, risks)
-    bounds += _mismatch(setup, n, seeds)
+    bounds += _mismatch(setup)
     facts = {
         "pretrain": setup.world.pretrain,
         "bayes": setup.world.bayes,
@@ -89,7 +91,7 @@ def _heads(setup: Setup, decided, on_host, n: int, fit, risk, effort: Effort):
     weights = heads.weigh(fits.crossed, fits.cost, n)
     seeds = len(weights)
     ends = fits.whole[:, effort.path_radius]
-    path = certified.PATH_STEPS[:, None, None] * ends
+    path = path_bound.STEPS[:, None, None] * ends
     named = {f"head_{r:g}": fits.whole[:, j] for j, r in enumerate(effort.radii)}
     named["head"] = named.pop(f"head_{effort.radii[-1]:g}")
     named["selected"] = _selected(fits)
@@ -109,14 +111,14 @@ def _heads(setup: Setup, decided, on_host, n: int, fit, risk, effort: Effort):
         sample = certified.Sample(
             Decided(*(leaf[seed, :n] for leaf in on_host)),
             n_fit,
-            np.asarray(fits.first[seed], np.float64),
-            np.asarray(fits.gap[seed], np.float64),
+            fits.first[seed],
             weights[seed],
-            np.asarray(ends[seed], np.float64),
+            ends[seed],
             float(regrets["tuned"][seed]),
             along[:, seed],
         )
-        rows = certified.of_heads(setup.world, sample)
+        rows = two_path_bound.bound(setup.world, sample)
+        rows += path_bound.bound(setup.world, sample)
         rows += held_out.betting(setup.world, sample)
         rows += held_out.references(setup.world, sample)
         bounds += [{"n": n, "seed": seed, **row} for row in rows]
@@ -204,18 +206,18 @@ def _ball(setup: Setup) -> predicted.Ball:
     return predicted.Ball(world.width, radius, lipschitz, largest, world.delta)
 
 
-def _mismatch(setup: Setup, n, seeds: int) -> list[Row]:
-    """Rows of what the distance of P and Q may cost; the same for every n and seed.
+def _mismatch(setup: Setup) -> list[Row]:
+    """Rows of what the distance of P and Q may cost; no n and no seed enters them.
 
-    `mismatch_cost` bounds |R_Q(φ₀) − R_P(φ₀)| by B·TV, `pretrain_path` bounds E_pre by
-    the certified excess under P and 2B·TV.
+    `mismatch_cost` bounds |R_Q(φ₀) − R_P(φ₀)| by B·TV, surely, `pretrain_path` bounds
+    E_pre by the certified excess under P and 2B·TV.
     """
     world = setup.world
     gap = mismatch.risk_gap_tv(setup.problem.largest(0.0), world.distance)
     moved = abs(world.bayes + world.pretrain - setup.synthetic.cost)
     terms = {"total": world.bracket + 2.0 * gap}
     terms |= {"pretrain_excess": world.bracket, "mismatch": 2.0 * gap}
-    rows = certified.rows("mismatch_cost", {"total": gap}, moved, world.delta)
-    rows += certified.rows("pretrain_path", terms, world.pretrain, world.delta)
-    cells = [{"n": k, "seed": seed} for k in n for seed in range(seeds)]
-    return [{**cell, **row} for cell in cells for row in rows]
+    rows = certified.rows("mismatch_cost", {"total": gap}, moved, 0.0)
+    share = certified.BRACKET_SHARE * world.delta
+    rows += certified.rows("pretrain_path", terms, world.pretrain, share)
+    return [{"n": "", "seed": "", **row} for row in rows]

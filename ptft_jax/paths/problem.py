@@ -12,13 +12,13 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy import special, stats
 
-from ptft_jax import head, risk
+from ptft_jax import head, head_gap, risk
 from ptft_jax.model import Decision
 from ptft_jax.paths import truth
 from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.worlds import PathWorld
 from ptft_jax.problems import means, newsvendor
-from theory import laws
+from theory import capacity, laws
 
 STEPS = 100  # of the newsvendor head's accelerated projection
 SMOOTHING = 0.002  # of its kink, in units of each instance's scale
@@ -34,8 +34,9 @@ class Problem(NamedTuple):
       randomised: `(x, sd, y) -> E c(x + sd·z, y)`, z standard normal, in numpy.
       regret: `(x, total) -> [n]`, exact expected cost above the Bayes decision's.
       bayes: `(total) -> [n]`, expected cost of the Bayes decision.
-      solve: `(decided, weight, radius) -> (u, gap)`, the head of least mean cost in a
-        ball, and a bound on how much more it costs than the least one.
+      solve: `(decided, weight, radius) -> u`, the head of least mean cost in a ball.
+      gap: `(decided, u, radius) -> ε` in numpy, in float64: certified; the mean cost of
+        u, which is in the ball, is at most the least one there plus ε.
       move: `(radius) -> a`; |x − x⁰| ≤ a for heads of the ball.
       largest: `(a) -> B`; c ∈ [0, B] for decisions within a of [−K, K] or [0, K].
       slope: `(a) -> L`, Lipschitz constant of the cost there.
@@ -50,6 +51,7 @@ class Problem(NamedTuple):
     regret: Callable
     bayes: Callable
     solve: Callable
+    gap: Callable
     move: Callable[[float], float]
     largest: Callable[[float], float]
     slope: Callable[[float], float]
@@ -86,10 +88,15 @@ def _newsvendor(table: truth.RegretTable, width: int) -> Problem:
         decision = Decision(base[None], scale[None], hidden[None], 0.0 * base[None])
         rows = risk.Rows(decision, decided.label[None], jnp.ones_like(base)[None])
         critical = jnp.full_like(base, quantile)
-        found = head.solve(rows, critical, weight, radius, STEPS, SMOOTHING)
-        # the programme counts in units of the mean scale
-        unit = (weight * scale).sum() / weight.sum()
-        return found.head, found.gap * unit
+        return head.solve(rows, critical, weight, radius, STEPS, SMOOTHING).head
+
+    def gap(decided: Decided, u, radius: float) -> float:
+        base, scale, hidden, label, _ = decided
+        share = np.full(len(label), 1.0 / len(label))
+        given = (u, base, scale, hidden, label, share, quantile, SMOOTHING)
+        slope = head_gap.pinball_gradient(*given)
+        rounded = SMOOTHING * float(scale.mean()) / 4.0
+        return capacity.frank_wolfe_gap(slope, u, radius) + rounded
 
     def host_cost(x, y):
         return np.maximum(quantile * (y - x), (1.0 - quantile) * (x - y))
@@ -116,6 +123,7 @@ def _newsvendor(table: truth.RegretTable, width: int) -> Problem:
         regret=lambda x, total: truth.regret(table, x, total),
         bayes=lambda total: table.bayes[total.astype(jnp.int32)],
         solve=solve,
+        gap=gap,
         move=lambda radius: cap * radius * width**0.5,
         largest=lambda a: lipschitz * (cap + a),
         slope=lambda a: lipschitz,
@@ -125,8 +133,8 @@ def _newsvendor(table: truth.RegretTable, width: int) -> Problem:
 
 def least_squares(
     decided: Decided, weight: Float[Array, "n"], radius: Float[Array, ""]
-) -> tuple[Float[Array, "d"], Float[Array, ""]]:
-    """Head of least mean squared cost in a ball, exactly.
+) -> Float[Array, "d"]:
+    """Head of least mean squared cost in a ball, up to rounding.
 
     argmin_{‖u‖ ≤ r} Σ w (Y − x⁰ − s⟨u, h⟩)²/Σ w: the least-squares head, projected in
     the metric of its Gram matrix.
@@ -137,7 +145,7 @@ def least_squares(
       radius: r ≥ 0.
 
     Returns:
-      The head, and its Frank–Wolfe gap (rounding).
+      The head.
     """
     share = weight / weight.sum()
     phi = decided.scale[:, None] * decided.hidden
@@ -147,9 +155,14 @@ def least_squares(
     # directions without data have no label to follow: they stay at the pretrained head
     power = power.clip(0.0) + 1e-6 * power[-1]
     best = (basis.T @ (phi.T @ (share * residual))) / power
-    u = basis @ head.project(best, power, radius)
-    slope = -2.0 * phi.T @ (share * (residual - phi @ u))
-    return u, jnp.maximum(jnp.vdot(slope, u) + radius * jnp.linalg.norm(slope), 0.0)
+    return basis @ head.project(best, power, radius)
+
+
+def _squares_gap(decided: Decided, u, radius: float) -> float:
+    """Frank–Wolfe gap of the mean squared cost."""
+    phi = np.asarray(decided.scale[:, None] * decided.hidden, np.float64)
+    over = decisions(decided, u) - decided.label
+    return capacity.frank_wolfe_gap(2.0 * phi.T @ over / len(phi), u, radius)
 
 
 def _means(law: Any, m: int, cap: int, width: int) -> Problem:
@@ -177,6 +190,7 @@ def _means(law: Any, m: int, cap: int, width: int) -> Problem:
         regret=regret,
         bayes=lambda total: jnp.full_like(total, least),
         solve=least_squares,
+        gap=_squares_gap,
         move=lambda radius: v**0.5 * radius * width**0.5,
         largest=lambda a: (2.0 * cap + a) ** 2,
         slope=lambda a: 2.0 * (2.0 * cap + a),

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
-from ptft_jax.paths import certified, heads, policy, predicted, problem, worlds
+from ptft_jax import head_gap, head_population
+from ptft_jax.paths import certified, policy, predicted, problem, worlds
 from ptft_jax.paths.gradients import GradientConfig
 from ptft_jax.paths.policy import Decided, Frozen
 from ptft_jax.paths.problem import Problem
@@ -90,63 +92,69 @@ def set_up(
     Returns:
       What the samples have in common.
     """
-    width = frozen.kind.network.width
-    solved = problem.make(path_world, mismatch, m, width)
+    solved = problem.make(path_world, mismatch, m, frozen.kind.network.width)
     decide = policy.make_decide(frozen, path_world.cap)
     draw = worlds.drawer(path_world, mismatch, m)
     types, pool = draw(cell_key(0, "paths pool", 0), effort.pool)
     fresh = decide(frozen.params, pool)
     far = decide(frozen.params, draw(cell_key(0, "paths far", 0), effort.far)[1])
-    solve = jax.jit(
-        lambda far, radii: jax.lax.map(
-            lambda r: solved.solve(far, jnp.ones_like(far.label), r)[0], radii
-        )
-    )
-    best = np.asarray(solve(far, jnp.asarray(effort.radii)))
-    risk = heads.make_risk(solved, fresh)
-    pretrain, *least = risk(np.concatenate([np.zeros((1, width)), best]))
-    # a smaller ball lies in a larger one
-    least = np.minimum.accumulate([pretrain, *least])[1:]
+    best, over = _best_heads(solved, effort.radii, far, fresh)
     synthetic = _synthetic(path_world, m, frozen, decide, effort.pool, delta)
-    moments = solved.moments(far, problem.decisions(far, best[-1]))
+    moments = solved.moments(far, problem.decisions(far, jnp.asarray(best[-1])))
     quadratic = predicted.Quadratic(
-        *moments, np.asarray(best[-1], np.float64), float(least[-1]), effort.radii[-1]
+        *moments, best[-1], float(over.mean(1).min()), effort.radii[-1]
     )
     world = certified.World(
-        solved,
-        effort.radii,
-        width,
-        least,
-        synthetic.bracket,
-        path_world.distance(mismatch, m + 1),
-        float(pretrain),
-        float(solved.bayes(fresh.total).mean()),
-        effort.path_radius,
-        delta,
+        problem=solved,
+        radii=effort.radii,
+        width=frozen.kind.network.width,
+        approximation=approximation(over),
+        bracket=synthetic.bracket,
+        distance=path_world.distance(mismatch, m + 1),
+        pretrain=float(over[0].mean()),
+        bayes=float(solved.bayes(fresh.total).mean()),
+        path_radius=effort.path_radius,
+        delta=delta,
     )
-    return Setup(
-        path_world,
-        mismatch,
-        m,
-        frozen,
-        solved,
-        decide,
-        pool,
-        fresh,
-        _full_information(path_world, mismatch, types),
-        world,
-        quadratic,
-        synthetic,
+    full = _full_information(path_world, mismatch, types)
+    drawn = (frozen, solved, decide, pool, fresh, full)
+    return Setup(path_world, mismatch, m, *drawn, world, quadratic, synthetic)
+
+
+def _best_heads(solved: Problem, radii, far: Decided, fresh: Decided):
+    """Heads fitted to `far`, one a ball, and regrets [j + 1, N] of φ₀ and of them."""
+    weight = jnp.ones_like(far.label)
+    solve = jax.jit(
+        lambda far, radii: jax.lax.map(lambda r: solved.solve(far, weight, r), radii)
     )
+    best = head_gap.project(np.asarray(solve(far, jnp.asarray(radii))), np.array(radii))
+    regret = jax.jit(
+        lambda u, fresh: solved.regret(problem.decisions(fresh, u), fresh.total)
+    )
+    tried = [np.zeros_like(best[0]), *best]
+    over = [np.asarray(regret(jnp.asarray(u), fresh), np.float64) for u in tried]
+    return best, np.stack(over)
+
+
+def approximation(over: Float[np.ndarray, "k N"]) -> Float[np.ndarray, "j"]:
+    """A_1, …, A_J from above: a head of a smaller ball is one of a larger ball.
+
+    Args:
+      over: regrets on fresh instances of φ₀ and of one head of each ball, which were
+        not fitted to these instances.
+
+    Returns:
+      For each ball the least mean of its heads, 4 standard errors added; decreasing.
+    """
+    least = np.minimum.accumulate([head_population.upper(each) for each in over])
+    return least[1:]
 
 
 def _synthetic(path_world, m, frozen, decide, size, delta) -> Synthetic:
     """What fresh synthetic instances say of the pretrained policy."""
     solved = problem.make(path_world, 0.0, m, frozen.kind.network.width)
-    drawn = worlds.drawer(path_world, 0.0, m)(cell_key(0, "paths synthetic", 0), size)[
-        1
-    ]
-    decided = decide(frozen.params, drawn)
+    key = cell_key(0, "paths synthetic", 0)
+    decided = decide(frozen.params, worlds.drawer(path_world, 0.0, m)(key, size)[1])
     largest = solved.largest(0.0)
     regret = np.asarray(solved.regret(decided.base, decided.total), np.float64)
     bayes = np.asarray(solved.bayes(decided.total), np.float64).mean()

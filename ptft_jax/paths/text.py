@@ -3,8 +3,8 @@
 from typing import Any
 
 from ptft_jax.paths import curves
-from ptft_jax.paths.claims import Verdict
 from ptft_jax.paths.run import Part, Result
+from ptft_jax.verdict import Verdict
 
 SHOWN = ("pretrained", "scratch", "head", "adapter", "full", "selected", "tuned")
 MORE = ("refitted", "own_context")
@@ -38,6 +38,7 @@ def table(result: Result, part: Part) -> str:
             pairs = zip(found[method].mean, found[method].error, strict=True)
             cells = [f"{f'{v:.4f} ± {e:.4f}':>18}" for v, e in pairs]
             lines.append(f"{method:<34}" + "".join(cells))
+    lines.insert(2, _pretraining_path(facts))
     for name, curve in totals.items():
         cells = "".join(f"{v:>18.4f}" for v in curve.mean)
         tier = _tier(result, part, name)
@@ -45,12 +46,25 @@ def table(result: Result, part: Part) -> str:
     return "\n".join(lines)
 
 
+def _pretraining_path(facts: dict[str, Any]) -> str:
+    """What of E_pre is certified, and whether that says anything."""
+    mismatch = 2.0 * facts["trivial"] * facts["total_variation"]
+    total = facts["bracket"] + mismatch
+    line = (
+        f"pretraining path: true {facts['pretrain']:.4f}, certified {total:.4g}, of "
+        f"which mismatch 2B·TV {mismatch:.4g}"
+    )
+    if total >= facts["bayes"]:
+        line += "; more than the Bayes cost: this path of the bound says nothing here"
+    return line
+
+
 def _tier(result: Result, part: Part, name: str) -> str:
     rows = (r for r in result.bounds if (r["world"], r["mismatch"]) == part)
     return next(r["tier"] for r in rows if r["bound"] == name)
 
 
-def report(result: Result, verdicts: list[Verdict]) -> str:
+def report(result: Result, verdicts: dict[Part, list[Verdict]]) -> str:
     """Tables of every part, then the verdicts.
 
     Args:
@@ -62,14 +76,15 @@ def report(result: Result, verdicts: list[Verdict]) -> str:
     """
     parts = [table(result, part) for part in result.facts]
     lines = [
-        f"{v.claim} {v.part.world}, mismatch {v.part.mismatch:g}: "
-        f"{'met' if v.met else 'NOT MET'}: {v.measured}"
-        for v in verdicts
+        f"{v.claim} {part.world}, mismatch {part.mismatch:g}, {v.statement}: "
+        f"{v.verdict}: {v.measured}"
+        for part, several in verdicts.items()
+        for v in several
     ]
     return "\n\n".join([*parts, "\n".join(lines)])
 
 
-def summary(result: Result, verdicts: list[Verdict]) -> dict[str, Any]:
+def summary(result: Result, verdicts: dict[Part, list[Verdict]]) -> dict[str, Any]:
     """The run in few numbers, JSON-serialisable.
 
     Args:
@@ -88,8 +103,9 @@ def summary(result: Result, verdicts: list[Verdict]) -> dict[str, Any]:
         }
         parts.append({**part._asdict(), "facts": result.facts[part], "results": found})
     judged = [
-        {"claim": v.claim, **v.part._asdict(), "met": v.met, "measured": v.measured}
-        | {"numbers": v.numbers}
-        for v in verdicts
+        {"claim": v.claim, **part._asdict(), "statement": v.statement}
+        | {"verdict": v.verdict, "measured": v.measured, "numbers": dict(v.numbers)}
+        for part, several in verdicts.items()
+        for v in several
     ]
     return {"out": str(result.folder), "parts": parts, "verdicts": judged}
