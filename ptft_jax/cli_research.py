@@ -77,8 +77,8 @@ def paths(
 
     How to read it: the tuned head should follow the lower of the pretrained line and
     the line of the head without a pull (C1), the gap to pretrained should grow with n
-    (C2), and every certified row should hold (C3). The last lines say so with
-    intervals over seeds and name what falls short of its target.
+    (C2), and no certificate should miss more often than delta allows (C3). The last
+    lines judge each question with intervals over seeds, or say why it is not judged.
 
     DIR gets risks.csv, bounds.csv, manifest.json, report.txt, figures/ and networks/.
     Stopped and started again, the command goes on from the finished parts.

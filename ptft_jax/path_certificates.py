@@ -10,55 +10,20 @@ on to the head in the middle: each statement is about heads *drawn* from the pos
 as a Gibbs policy does.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import head_rows
+from ptft_jax import head_rows, path_posteriors
 from ptft_jax.head_rows import Ball, HeadRows
+from ptft_jax.path_posteriors import SCALES, Losses, Posterior
 from theory import certificates, pac_bayes
 
-SCALES = (0.002, 0.006, 0.02)
-STEPS = (0.25, 0.5, 0.75, 1.0)
 PILOT_DRAWS = 8
 DRAWS = 1024
 DRAWS_SHARE = 0.1  # of a fold's δ, for what the draws do not tell of the posterior
 TERMS = ("empirical", "mc", "complexity", "kl")
-
-Losses = Float64[np.ndarray, "k n"]
-
-
-class Posterior(NamedTuple):
-    """N(t û, σ²I), to the prior N(0, σ²I).
-
-    Attributes:
-      mean: t û.
-      scale: σ.
-      step: t.
-      radius: of the ball of û; 0 for the prior.
-      nats: KL(Q‖P).
-    """
-
-    mean: Float64[np.ndarray, "d"]
-    scale: float
-    step: float
-    radius: float
-    nats: float
-
-    def draw(self, rng: np.random.Generator, num_draws: int):
-        """Heads drawn from the posterior.
-
-        Args:
-          rng: numpy's generator.
-          num_draws: k ≥ 1.
-
-        Returns:
-          Heads, [k, d].
-        """
-        noise = rng.standard_normal((num_draws, len(self.mean)))
-        return self.mean + self.scale * noise
 
 
 class PathBound(NamedTuple):
@@ -77,28 +42,6 @@ class PathBound(NamedTuple):
     heads: Float64[np.ndarray, "k d"]
 
 
-def candidates(balls: list[Ball]) -> list[Posterior]:
-    """Every scale at the prior itself and at every step towards every head.
-
-    Args:
-      balls: û_r.
-
-    Returns:
-      Posteriors, those of step 0 first.
-    """
-    found = [
-        Posterior(np.zeros_like(balls[0].head), scale, 0.0, 0.0, 0.0)
-        for scale in SCALES
-    ]
-    for ball in balls:
-        for step in STEPS:
-            for scale in SCALES:
-                mean = step * ball.head
-                nats = pac_bayes.gaussian_kl(mean, scale, scale)
-                found.append(Posterior(mean, scale, step, ball.radius, nats))
-    return found
-
-
 def cut_losses(rows: HeadRows, heads, scale: float) -> Losses:
     """Costs of settled decisions, cut at b and divided by it.
 
@@ -111,33 +54,6 @@ def cut_losses(rows: HeadRows, heads, scale: float) -> Losses:
       Losses in [0, 1], [k, n].
     """
     return np.minimum(head_rows.costs(rows, heads, True) / scale, 1.0)
-
-
-def choose(
-    posteriors: list[Posterior], losses: list[Losses], delta: float
-) -> tuple[Posterior, Posterior]:
-    """The posteriors that look best for the two forms of the bound.
-
-    By `maurer_kl` of the mean loss, and by the expansion μ̂ + √(2VC/n) + C/n of the
-    coin-betting bound. The choice may use the instances and draws of its own.
-
-    Args:
-      posteriors: to choose from.
-      losses: of some draws from each.
-      delta: failure probability of the bound, for one scale of the prior.
-
-    Returns:
-      The choice for kl and that for coin betting.
-    """
-    n = losses[0].shape[1]
-    by_kl, by_coin = [], []
-    for posterior, x in zip(posteriors, losses, strict=True):
-        mean = float(x.mean())
-        by_kl.append(pac_bayes.maurer_kl(mean, posterior.nats, n, delta))
-        budget = posterior.nats - math.log(delta) + 0.5 * math.log(math.pi * n)
-        spread = math.sqrt(2.0 * float(x.mean(0).var()) * budget / n)
-        by_coin.append(mean + spread + budget / n)
-    return posteriors[int(np.argmin(by_kl))], posteriors[int(np.argmin(by_coin))]
 
 
 def _split(total, without, allowed, empirical, scale) -> dict[str, float]:
@@ -225,21 +141,6 @@ def drawn_coin(losses: Losses, nats: float, delta: float, scale: float):
     return _split(total, without, mean, mean, scale)
 
 
-def log_density_ratio(posterior: Posterior, u: Float64[np.ndarray, "d"]) -> float:
-    """Density of the posterior over that of the prior: ln dQ/dP = (‖u‖²−‖u−tû‖²)/2σ².
-
-    Args:
-      posterior: Q, with its prior.
-      u: a head.
-
-    Returns:
-      The logarithm, of either sign; its mean over Q is the KL.
-    """
-    return float(u @ u - (u - posterior.mean) @ (u - posterior.mean)) / (
-        2.0 * posterior.scale**2
-    )
-
-
 def certify_fold(
     rows: HeadRows,
     balls: list[Ball],
@@ -260,11 +161,13 @@ def certify_fold(
       `path_kl` and `path_coin_betting`, of the Gibbs policy, and `path_drawn`, of one
       head drawn from the posterior of the latter.
     """
-    posteriors = candidates(balls)
+    posteriors = path_posteriors.candidates(balls)
     pilot = [p.draw(rng, PILOT_DRAWS) for p in posteriors]
     seen = cut_losses(rows, np.concatenate(pilot), scale)
     share = (1.0 - DRAWS_SHARE) * delta / len(SCALES)
-    by_kl, by_coin = choose(posteriors, np.split(seen, len(posteriors)), share)
+    by_kl, by_coin = path_posteriors.choose(
+        posteriors, np.split(seen, len(posteriors)), share
+    )
     found = []
     for name, posterior, bound in (
         ("path_kl", by_kl, gibbs_kl),
@@ -275,7 +178,7 @@ def certify_fold(
         terms = bound(losses, posterior.nats, delta, scale)
         found.append(PathBound(name, posterior, terms, heads))
     one = by_coin.draw(rng, 1)
-    nats = max(0.0, log_density_ratio(by_coin, one[0]))
+    nats = max(0.0, path_posteriors.log_density_ratio(by_coin, one[0]))
     terms = drawn_coin(cut_losses(rows, one, scale), nats, delta, scale)
     drawn = by_coin._replace(nats=nats)
     return [*found, PathBound("path_drawn", drawn, terms, one)]

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import head_rows, path_certificates, risk
-from ptft_jax.path_certificates import SCALES, TERMS, Posterior
+from ptft_jax import head_rows, path_certificates, path_posteriors, risk
+from ptft_jax.path_certificates import TERMS
+from ptft_jax.path_posteriors import SCALES, Posterior
 from theory import certificates, kl, pac_bayes
 
 DELTA, SEEDS = 0.1, 12
@@ -111,14 +112,14 @@ def test_the_log_density_ratio_has_the_divergence_as_mean():
         pac_bayes.gaussian_kl(posterior.mean, 0.02, 0.02)
     )
     drawn = posterior.draw(np.random.default_rng(0), 4_000)
-    ratios = [path_certificates.log_density_ratio(posterior, u) for u in drawn]
+    ratios = [path_posteriors.log_density_ratio(posterior, u) for u in drawn]
     error = np.std(ratios) / math.sqrt(len(ratios))
     assert abs(np.mean(ratios) - posterior.nats) < 4 * error
 
 
 def test_the_prior_is_a_candidate_at_every_scale():
     balls = fitted(heads.rows(20, 0))
-    found = path_certificates.candidates(balls)
+    found = path_posteriors.candidates(balls)
     assert [p.scale for p in found if p.step == 0.0] == list(SCALES)
     for p in found:
         assert p.nats == pytest.approx(
