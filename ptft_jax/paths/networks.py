@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from ptft_jax import means_pretrain, pretrain, risk
+from ptft_jax import means_pretrain, pretrain, risk, train
 from ptft_jax.means_model import MeansNetwork
 from ptft_jax.model import Network
 from ptft_jax.paths import worlds
