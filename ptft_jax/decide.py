@@ -96,7 +96,7 @@ def decide(
     Returns:
       The decisions and the certificates.
     """
-    n, notes, chosen, certified = len(names), _shared(portfolio), None, None
+    n, notes, chosen, certified = len(names), _of_time(portfolio), None, None
     key = lambda stream: cell_key(seed, stream, n)
     padded = shapes.pad(portfolio)
     policy = pretrained = risk.single(network, params)
@@ -124,18 +124,23 @@ def decide(
     return Decided(_rows(portfolio, names, columns), chosen, certified, notes)
 
 
-def _shared(portfolio: Portfolio) -> list[str]:
-    """A note if demand moves together, of which a split over instances cannot tell."""
+def _of_time(portfolio: Portfolio) -> list[str]:
+    """Notes on what a split over instances cannot tell of periods to come."""
+    notes, n = [], portfolio.valid.shape[0]
     effect = dependence.design_effect(portfolio)
-    if effect == 1.0:
-        return []
-    n = portfolio.valid.shape[0]
-    return [
-        f"demand moves together from period to period: {n} instances say as much of "
-        f"periods to come as {n / effect:.3g} that move alone. Fine-tuning needs "
-        f"{FinetuneConfig().least_instances} of these and must win by more; "
-        "certificates are about the periods in the file, not those to come"
-    ]
+    if effect > 1.0:
+        notes.append(
+            f"demand moves together from period to period: {n} instances say as much "
+            f"of periods to come as {n / effect:.3g} that move alone, and fine-tuning "
+            "counts them so; certificates are about the periods in the file"
+        )
+    if dependence.is_ordered(portfolio):
+        notes.append(
+            "demand is more alike in neighbouring periods: an observation left out "
+            "does not stand for periods to come, so nothing is fine-tuned, and "
+            "certificates are about the periods in the file"
+        )
+    return notes
 
 
 def _rows(
@@ -226,8 +231,8 @@ def describe(summary: dict[str, Any]) -> list[str]:
             if field in summary:
                 found = summary[field]
                 low, high = sorted(found["cut_at"])
-                if least and found["value"] >= low:
-                    text += " (no less than a scale: it says nothing at this n)"
+                if least and found["value"] > 0.9 * (low + high) / 2.0:
+                    text += " (hardly below the scale: too few instances to say more)"
                 lines.append(
                     f"{text}: {least or 'at least'} {found['value']:.5g} per instance "
                     f"and period at confidence {level} (measured "

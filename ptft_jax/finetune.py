@@ -131,7 +131,8 @@ def _num_independent(portfolio: Portfolio, design_effect: float) -> float:
 
 def _split(key, portfolio, config, worth: float) -> Bool[np.ndarray, "k n"] | None:
     """Who is held out of each fit; None where too little could be told of a change."""
-    if worth < max(config.least_instances, config.num_folds):
+    is_few = worth < max(config.least_instances, config.num_folds)
+    if is_few or dependence.is_ordered(portfolio):
         return None
     usable = np.asarray(portfolio.num_observed > 1)
     num_splits = config.num_splits if usable.sum() <= config.few_instances else 1
@@ -226,7 +227,9 @@ def make_fit(network: Network, config: FinetuneConfig) -> Fit:
     """Returns `fit(params, portfolio, key) -> Finetuned`, the best of `make_propose`.
 
     What the instances share at a period looks like a gain on instances held out, and
-    is none: the more they share, the more a change must win by.
+    is none: the more they share, the more a change must win by. Where the order of the
+    observations matters nothing is tried: what is left out does not stand for the
+    future.
 
     Args:
       network: the Transformer.

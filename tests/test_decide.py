@@ -90,15 +90,22 @@ def test_few_instances_are_decided_without_certificate(run):
     assert "no certificate" in captured.out
 
 
-def test_a_bound_that_says_nothing_is_named(run):
+def test_a_bound_that_says_hardly_anything_is_named(run):
     _, captured = run("--quantile", ".9", values=tiny.demand(6, 5))
-    assert "says nothing at this n" in captured.out
+    assert "too few instances to say more" in captured.out
+
+
+def test_demand_whose_order_matters_is_noted(run):
+    level = np.exp(np.cumsum(np.random.default_rng(1).normal(0, 1, (12, 40)), axis=0))
+    assert "neighbouring periods" in run("--quantile", ".9", values=level)[1].out
 
 
 def test_demand_that_moves_together_is_noted(run):
     shared = np.exp(np.random.default_rng(0).normal(0, 1, (8, 1))) * tiny.demand(8)
     assert "moves together" in run("--quantile", ".9", values=shared)[1].out
-    assert "moves together" not in run("--quantile", ".9")[1].out
+    alone = run("--quantile", ".9", values=tiny.demand(8))[1].out
+    assert "moves together" not in alone
+    assert "neighbouring" not in alone
 
 
 def test_only_the_most_recent_observations_are_used(run):

@@ -5,10 +5,22 @@ import pytest
 from ptft_jax import dependence, types
 
 
+def portfolio(observations, valid=None):
+    return types.portfolio(jnp.asarray(observations, jnp.float32), 0.9, valid)
+
+
 def effect(observations, valid=None):
-    return dependence.design_effect(
-        types.portfolio(jnp.asarray(observations, jnp.float32), 0.9, valid)
-    )
+    return dependence.design_effect(portfolio(observations, valid))
+
+
+def wandering(rng, n, m, memory):
+    """Autoregressive demand, its level different for every instance."""
+    state = rng.normal(size=n)
+    found = []
+    for _ in range(m):
+        state = memory * state + np.sqrt(1 - memory**2) * rng.normal(size=n)
+        found.append(state)
+    return np.exp(rng.normal(size=(n, 1)) + np.stack(found, 1))
 
 
 @pytest.mark.parametrize(
@@ -52,3 +64,39 @@ def test_neither_scale_nor_order_of_instances_nor_padding_matters():
 def test_nothing_to_compare_counts_in_full():
     assert effect(np.ones((30, 5))) == effect(np.ones((1, 5))) == 1.0
     assert effect(np.arange(30.0)[:, None]) == 1.0
+
+
+@pytest.mark.parametrize("n", [20, 200])
+def test_order_is_found_to_matter_in_one_of_100_portfolios_where_it_does_not(n):
+    rng = np.random.default_rng(4)
+    found = [
+        dependence.is_ordered(portfolio(rng.poisson(2.0, (n, 7)))) for _ in range(400)
+    ]
+    assert np.mean(found) <= 0.01 + 3 * np.sqrt(0.01 * 0.99 / 400)
+
+
+def test_order_matters_where_demand_wanders_and_not_after_shuffling():
+    rng = np.random.default_rng(5)
+    data = wandering(rng, 300, 8, 0.5)
+    assert dependence.is_ordered(portfolio(data))
+    assert not dependence.is_ordered(portfolio(rng.permuted(data, axis=1)))
+
+
+def test_shared_shocks_alone_do_not_make_order_matter():
+    rng = np.random.default_rng(6)
+    found = [
+        dependence.is_ordered(
+            portfolio(np.exp(rng.normal(0, 1, 9) + rng.normal(0, 1, (200, 9))))
+        )
+        for _ in range(50)
+    ]
+    assert np.mean(found) <= 0.01 + 3 * np.sqrt(0.01 * 0.99 / 50)
+
+
+def test_ragged_instances_are_compared_by_the_neighbours_they_have():
+    rng = np.random.default_rng(7)
+    data = wandering(rng, 400, 12, 0.6)
+    valid = rng.uniform(size=data.shape) < 0.7
+    assert dependence.is_ordered(portfolio(data, jnp.asarray(valid)))
+    shuffled = rng.permuted(data, axis=1)
+    assert not dependence.is_ordered(portfolio(shuffled, jnp.asarray(valid)))

@@ -10,7 +10,12 @@ NETWORK = model.Network(
     width=16, observation_width=8, num_latents=4, num_blocks=1, heads=2
 )
 BRIEF = FinetuneConfig(
-    classes=("head",), num_folds=2, num_splits=1, radii=(0.1,), num_rows=2
+    classes=("head",),
+    least_instances=4,
+    num_folds=2,
+    num_splits=1,
+    radii=(0.1,),
+    num_rows=2,
 )
 EFFORT = lab.Effort(finetune=BRIEF, scratch=BRIEF, redraws=1, portfolios=3)
 
