@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ptft_jax import seed_statistics
+from ptft_jax.bound_terms import is_setting
 from ptft_jax.lab import METHODS
 
 Row = dict[str, Any]
@@ -150,13 +151,16 @@ def over_full_information(bounds: list[Row]) -> list[Row]:
     out = []
     for row in bounds:
         unit = units.get((panel_of(row), row["n"], row["seed"]), math.nan)
+        if is_setting(row):
+            out.append(row)
+            continue
         scaled = {"value": row["value"] / unit, "risk": row["risk"] / unit}
         out.append({**row, **scaled})
     return out
 
 
 def term_values(bounds: list[Row]) -> dict[Panel, dict[str, Series]]:
-    """Mean of every term that is not the total, by bound, term and n.
+    """Mean of every part of the total, by bound, term and n.
 
     Args:
       bounds: rows of `bounds.csv`, in its order.
@@ -168,7 +172,7 @@ def term_values(bounds: list[Row]) -> dict[Panel, dict[str, Series]]:
         lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     )
     for i, row in enumerate(bounds, start=1):
-        if row["term"] != "total":
+        if row["term"] != "total" and not is_setting(row):
             pair = (row["value"], f"bounds:{i}")
             found[panel_of(row)][row["bound"]][row["term"]][row["n"]].append(pair)
     return {

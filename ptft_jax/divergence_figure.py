@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from ptft_jax import aggregate, bound_figures
 from ptft_jax.aggregate import Row
+from ptft_jax.bound_terms import SETTING
 
 PATHS = ("path_kl", "path_coin_betting", "path_drawn")
 BALL = "two_path_ball_"
@@ -30,11 +31,11 @@ def points(bounds: list[Row]) -> dict[str, list[tuple[float, float, int]]]:
     nats: dict[tuple, list[float]] = {}
     totals: dict[tuple, tuple[float, int]] = {}
     for row in bounds:
-        name = row["bound"].removesuffix("_setting")
+        name = row["bound"]
         if name not in PATHS:
             continue
         cell = (name, *aggregate.panel_of(row), row["n"], row["seed"])
-        if row["term"].startswith("nats_"):
+        if row["term"].startswith(f"{SETTING}nats_"):
             nats.setdefault(cell, []).append(row["value"])
         elif row["term"] == "total":
             totals[cell] = row["value"], row["n"]
@@ -78,12 +79,7 @@ def draw(bounds: list[Row], title: str) -> Figure | None:
     """
     if not aggregate.population_units(bounds):
         return None
-    # a setting is no cost, and keeps its own unit
-    is_setting = lambda row: row["bound"].endswith("_setting")
-    scaled = aggregate.over_full_information(bounds)
-    rows = [
-        old if is_setting(old) else new for old, new in zip(bounds, scaled, strict=True)
-    ]
+    rows = aggregate.over_full_information(bounds)
     paths, balls = points(rows), by_radius(rows)
     if not paths or not balls:
         return None

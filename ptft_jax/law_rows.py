@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ptft_jax.bound_terms import SETTING
 from theory import laws, rates
 
 REFERENCE = "bayes"
@@ -98,11 +99,11 @@ def _rows(bound, tier, values, risk, delta) -> list[Row]:
     total = values.pop("total")
     common = {"tier": tier, "risk": risk, "delta": delta}
     common["holds"] = bool(total >= risk)
-    out = [{**common, "bound": bound, "term": "total", "value": total}]
-    for term, value in values.items():
-        name = f"{bound}_setting"
-        out.append({**common, "bound": name, "term": term, "value": value})
-    return out
+    terms = {"total": total} | {f"{SETTING}{k}": v for k, v in values.items()}
+    return [
+        {**common, "bound": bound, "term": term, "value": value}
+        for term, value in terms.items()
+    ]
 
 
 def _predictions(by_n: dict[int, dict[int, dict]]) -> dict[int, list[tuple]]:
@@ -135,7 +136,7 @@ def over_seeds(risks: list[Row], delta: float) -> dict[tuple, list[Row]]:
 
     Returns:
       `harmonic` (law) where both mean excesses are above 0, and each of `RATES` (rate)
-      where there are two n to fit it to. The constants stand in rows `…_setting`.
+      where there are two n to fit it to. The constants are terms `setting_…`.
     """
     out = {}
     for group, by_n in excess_over_bayes(risks).items():

@@ -16,6 +16,7 @@ from ptft_jax import (
     shapes,
     two_path_rows,
 )
+from ptft_jax.bound_terms import SETTING
 from ptft_jax.certify import Certified
 from ptft_jax.head_population import Population
 from ptft_jax.lab import Lab
@@ -44,9 +45,9 @@ MEANING = {
         "certified: mean cut cost of one head, drawn once from the posterior of "
         "path_coin_betting and then used; probability includes that draw."
     ),
-    "path_..._setting": (
-        "what the bound was found at, for each fold: step t, prior scale s, radius of "
-        "the ball, divergence in nats. No bound."
+    "path_..., setting_": (
+        "terms of what the bound was found at, for each fold: step t, prior scale s, "
+        "radius of the ball, divergence in nats. No part of the total."
     ),
     "two_path_ball_r": (
         "certified: cost of the chosen head, cut at b, over that of the best head of "
@@ -134,12 +135,11 @@ def _path_rows(folds, truths, weigh, delta) -> list[dict[str, Any]]:
         terms = {t: weigh([p.terms[t] for p in pair]) for t in pair[0].terms}
         risk = weigh([truth.paths[name] for truth in truths])
         out += expand(name, "certified", risk, terms, delta)
-        common = _row(f"{name}_setting", "certified", risk, out[-1]["value"], delta)
-        common["holds"] = out[-1]["holds"]
         for letter, path in zip(FOLDS, pair, strict=True):
             for field in ("step", "scale", "radius", "nats"):
                 value = getattr(path.posterior, field)
-                out.append({**common, "term": f"{field}_{letter}", "value": value})
+                term = f"{SETTING}{field}_{letter}"
+                out.append({**out[-1], "term": term, "value": value})
     return out
 
 

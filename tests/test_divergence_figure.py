@@ -18,10 +18,10 @@ def cell(n, seed, nats=(0.0, 3.0), total=4.0):
         row(n, seed, "path_kl", "total", total),
         row(n, seed, "path_kl", "kl", 0.5),
         *(
-            row(n, seed, "path_kl_setting", f"nats_{fold}", value)
+            row(n, seed, "path_kl", f"setting_nats_{fold}", value)
             for fold, value in zip("AB", nats, strict=True)
         ),
-        row(n, seed, "path_kl_setting", "radius_A", 0.1),
+        row(n, seed, "path_kl", "setting_radius_A", 0.1),
         *(row(n, seed, f"two_path_ball_{r}", "total", v, e) for r, v, e in balls),
         row(n, seed, "two_path_ball_0.1", "selection", 1.0),
     ]

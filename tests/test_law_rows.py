@@ -36,7 +36,11 @@ TWO = [
 
 
 def values(rows, bound):
-    return {row["term"]: row["value"] for row in rows if row["bound"] == bound}
+    return {
+        row["term"].removeprefix("setting_"): row["value"]
+        for row in rows
+        if row["bound"] == bound
+    }
 
 
 def test_the_harmonic_law_combines_means_over_seeds():
@@ -44,12 +48,10 @@ def test_the_harmonic_law_combines_means_over_seeds():
     assert len(found) == 4
     for seed, finetuned in ((0, 0.08), (1, 0.12)):
         rows = found[("w", "iid", 10, 0.9, 16, seed)]
-        harmonic = values(rows, "harmonic")
         # means .2 and .4
-        assert harmonic["total"] == pytest.approx(0.4 / 3.0)
-        assert harmonic["total"] == pytest.approx(laws.harmonic(0.2, 0.4))
-        assert values(rows, "harmonic_setting") == pytest.approx(
-            {"pretrained": 0.2, "scratch": 0.4}
+        assert laws.harmonic(0.2, 0.4) == pytest.approx(0.4 / 3.0)
+        assert values(rows, "harmonic") == pytest.approx(
+            {"total": 0.4 / 3.0, "pretrained": 0.2, "scratch": 0.4}
         )
         total = next(r for r in rows if r["bound"] == "harmonic")
         assert total["tier"] == "law"
@@ -64,10 +66,10 @@ def test_the_rates_are_scaled_to_the_fine_tuned_errors():
     # .1 at 16 and .05 at 64 are .4/√n exactly
     assert fit.constant == pytest.approx(0.4)
     assert values(rows, "rate_data_pooling")["total"] == pytest.approx(0.05)
-    setting = values(rows, "rate_data_pooling_setting")
+    setting = values(rows, "rate_data_pooling")
     assert setting["constant"] == pytest.approx(0.4)
     assert setting["residual"] == pytest.approx(0.0, abs=1e-12)
-    assert values(rows, "rate_universal_priors_setting")["residual"] > 0.01
+    assert values(rows, "rate_universal_priors")["residual"] > 0.01
     assert {r["tier"] for r in rows if r["bound"].startswith("rate")} == {"rate"}
 
 
@@ -82,10 +84,10 @@ def test_the_rate_of_universal_priors_is_that_of_attending_without_fine_tuning()
         for row in risks(paths(excess, 0.3, 1.0 / n), n, 0)
     ]
     for n, rows in law_rows.over_seeds(cells, DELTA).items():
-        setting = values(rows, "rate_universal_priors_setting")
+        setting = values(rows, "rate_universal_priors")
         assert setting["constant"] == pytest.approx(2.5)
         assert setting["residual"] == pytest.approx(0.0, abs=1e-9)
-        (total,) = (r for r in rows if r["bound"] == "rate_universal_priors")
+        total = next(r for r in rows if r["bound"] == "rate_universal_priors")
         assert total["risk"] == pytest.approx(rate[sizes.index(n[4])])
         assert total["value"] == pytest.approx(total["risk"])
 
