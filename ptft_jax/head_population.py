@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float64, Key
 
 from ptft_jax import head_rows
+from ptft_jax.draws import Cell, Draw
 from ptft_jax.head_rows import HeadRows
 from ptft_jax.lab import Lab
-from ptft_jax.sources import Cell, Draw
 from ptft_jax.types import Portfolio
 from theory import capacity
 

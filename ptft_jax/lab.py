@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from ptft_jax import baselines, finetune, left_out, pretrain, risk, shapes, synthetic
+from ptft_jax.draws import Cell, Draw
 from ptft_jax.finetune import FinetuneConfig, Finetuned
 from ptft_jax.model import Network
-from ptft_jax.sources import Cell, Draw, Source
+from ptft_jax.sources import Source
 from ptft_jax.streams import cell_key
 
 METHODS = (

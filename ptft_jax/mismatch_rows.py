@@ -12,8 +12,8 @@ import numpy as np
 
 from ptft_jax import certify
 from ptft_jax.certify import Certified
+from ptft_jax.draws import Cell
 from ptft_jax.lab import Lab
-from ptft_jax.sources import Cell
 from theory import certificates, mismatch
 
 NAME = "mismatch_pretrained"

@@ -18,10 +18,10 @@ from ptft_jax import (
 )
 from ptft_jax.bound_terms import SETTING
 from ptft_jax.certify import Certified
+from ptft_jax.draws import Cell
 from ptft_jax.head_population import Population
 from ptft_jax.lab import Lab
 from ptft_jax.path_certificates import PathBound
-from ptft_jax.sources import Cell
 from ptft_jax.streams import cell_key, generator
 from ptft_jax.two_path_rows import RADII, Fitted
 from theory import certificates, limits, two_path

@@ -17,9 +17,9 @@ from ptft_jax import (
 )
 from ptft_jax.certify import Certified
 from ptft_jax.crossfit import Half
+from ptft_jax.draws import Cell, Draw
 from ptft_jax.head_population import Population
 from ptft_jax.lab import Lab, Report, decisions
-from ptft_jax.sources import Cell, Draw
 from ptft_jax.streams import cell_key
 from ptft_jax.types import Portfolio
 
