@@ -161,16 +161,20 @@ def draw(rows: list[dict]) -> Figure:
     return figure
 
 
+def start(about: str, name: str, instances: int):
+    """The options of a benchmark of the means network, and that network."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument(
+        "--instances", type=int, default=instances, help="in a row, about"
+    )
+    parser.add_argument("--out", type=pathlib.Path, default=f"results/{name}")
+    compilation.keep_programs()
+    return parser.parse_args(), means_pretrain.load_shipped()
+
+
 def main() -> None:
     """Prints the table, stores its rows and draws the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--instances", type=int, default=2**18, help="in a row, about")
-    parser.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path("results/in_context_law")
-    )
-    args = parser.parse_args()
-    compilation.keep_programs()
-    shipped = means_pretrain.load_shipped()
+    args, shipped = start(__doc__, "in_context_law", 2**18)
     print(f"{'τ':>8} {'n':>5}  regret·n/3: network, HB, JS, law   network/HB")
     rows = []
     for where in (AVERAGE, *SPREADS):

@@ -74,7 +74,7 @@ DECIDE = jax.jit(risk.decide, static_argnums=0)
 def cell(name, truth, protocol, n, m, q, seeds, shipped, fit, out) -> None:
     """Runs the seeds of a cell that are not on disk and prints its row."""
     results = []
-    for seed in range(seeds):
+    for seed in seeds:
         path = out / f"{name}-{protocol}-{n}-{m}-{q}-{seed}.json"
         if not path.exists():
             record = run_seed(name, truth, protocol, seed, n, m, q, shipped, fit)
@@ -111,6 +111,7 @@ def main() -> None:
     parser.add_argument("--observations", default="5,10,20")
     parser.add_argument("--quantile", default="0.9,0.95")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--protocol", default="iid", choices=("iid", "rolling"))
     parser.add_argument("--weights", default=None)
     parser.add_argument("--out", default="results/real_demand", type=pathlib.Path)
@@ -124,12 +125,13 @@ def main() -> None:
     made_by = {"weights": provenance.fingerprint(shipped[1]), "config": repr(config)}
     out = args.out / store.cell_id(made_by)
     out.mkdir(parents=True, exist_ok=True)
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
     for n in args.n.split(","):
         size = len(truth.length) if n == "max" else int(n)
         for m in map(int, args.observations.split(",")):
             for q in map(float, args.quantile.split(",")):
                 settings = (args.name, truth, args.protocol, size, m, q)
-                cell(*settings, args.seeds, shipped, fit, out)
+                cell(*settings, seeds, shipped, fit, out)
 
 
 if __name__ == "__main__":

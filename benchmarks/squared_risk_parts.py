@@ -12,16 +12,14 @@ I(prior) = 1/τ²: it is attained by a normal prior. It is about the mean over �
 measured risk may fall below it by chance; `(risk − van Trees)/s.e.` says by how much.
 """
 
-import argparse
 import json
 import math
-import pathlib
 
 import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import in_context_law
-from ptft_jax import compilation, means_pretrain, store, streams
+from ptft_jax import store, streams
 from theory import limits
 
 SIZES = (4, 8, 16, 64, 256, 1024, 4096)
@@ -63,14 +61,7 @@ def row_of(shipped, spread: float, n: int, instances: int) -> dict[str, float]:
 
 def main() -> None:
     """Prints the table and the worst of each check, and stores the rows."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--instances", type=int, default=2**19, help="in a row, about")
-    parser.add_argument(
-        "--out", type=pathlib.Path, default=pathlib.Path("results/squared_risk_parts")
-    )
-    args = parser.parse_args()
-    compilation.keep_programs()
-    shipped = means_pretrain.load_shipped()
+    args, shipped = in_context_law.start(__doc__, "squared_risk_parts", 2**19)
     print("  τ      n  van Trees  risk  posterior variance  gap  cross term (z)")
     rows = []
     for spread in SPREADS:

@@ -73,6 +73,24 @@ def panel_of(row: Row) -> Panel:
     return row["observations"], row["quantile"]
 
 
+def cells(
+    risks: list[Row],
+) -> dict[Panel, dict[int, dict[int, dict[str, tuple[Row, str]]]]]:
+    """Rows of `risks.csv` by panel → n → seed → method, each with its name.
+
+    Args:
+      risks: rows of `risks.csv`, in its order.
+
+    Returns:
+      Rows, and what a verdict calls them.
+    """
+    found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    for i, row in enumerate(risks, start=1):
+        cell = found[panel_of(row)][row["n"]][row["seed"]]
+        cell[row["method"]] = (row, f"risks:{i}")
+    return found
+
+
 def excesses(risks: list[Row]) -> dict[Panel, Series]:
     """Mean excess of each method by n.
 
@@ -150,10 +168,10 @@ def over_full_information(bounds: list[Row]) -> list[Row]:
     units = population_units(bounds)
     out = []
     for row in bounds:
-        unit = units.get((panel_of(row), row["n"], row["seed"]), math.nan)
         if is_setting(row):
             out.append(row)
             continue
+        unit = units.get((panel_of(row), row["n"], row["seed"]), math.nan)
         scaled = {"value": row["value"] / unit, "risk": row["risk"] / unit}
         out.append({**row, **scaled})
     return out

@@ -109,13 +109,24 @@ def cross_fit(
     return first, second
 
 
-def _scales(costs) -> tuple[float, dict[tuple[str, str], float]]:
-    """Twice the largest cost of the pretrained policy, and the largest differences.
+def cost_scale(costs: Float64[np.ndarray, "k"]) -> float:
+    """Where costs are cut: twice the largest of the pretrained policy.
 
-    Any positive numbers are valid scales; where nothing costs anything or two policies
-    agree, there is none to take from the costs.
+    Args:
+      costs: left-out costs of instances that are not scored, ≥ 0.
+
+    Returns:
+      b > 0; 1 where nothing costs anything, any positive number being valid.
     """
-    scale = 2.0 * float(costs["pretrained"].max()) or 1.0
+    return 2.0 * float(costs.max()) or 1.0
+
+
+def _scales(costs) -> tuple[float, dict[tuple[str, str], float]]:
+    """The scale of costs, and twice the largest differences.
+
+    Where two policies agree there is no difference to take a range from.
+    """
+    scale = cost_scale(costs["pretrained"])
     ranges = {}
     for new, old in GAINS:
         if new in costs and old in costs:

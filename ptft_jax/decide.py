@@ -126,15 +126,15 @@ def decide(
 
 def _of_time(portfolio: Portfolio) -> list[str]:
     """Notes on what a split over instances cannot tell of periods to come."""
-    notes, n = [], portfolio.valid.shape[0]
-    effect = dependence.design_effect(portfolio)
-    if effect > 1.0:
+    notes, found = [], dependence.examine(portfolio)
+    if found.design_effect > 1.0:
         notes.append(
-            f"demand moves together from period to period: {n} instances say as much "
-            f"of periods to come as {n / effect:.3g} that move alone, and fine-tuning "
-            "counts them so; certificates are about the periods in the file"
+            f"demand moves together from period to period: {found.num_usable} "
+            f"instances say as much of periods to come as {found.num_independent:.3g} "
+            "that move alone, and fine-tuning counts them so; certificates are about "
+            "the periods in the file"
         )
-    if dependence.is_ordered(portfolio):
+    if found.is_ordered:
         notes.append(
             "demand is more alike in neighbouring periods: an observation left out "
             "does not stand for periods to come, so nothing is fine-tuned, and "

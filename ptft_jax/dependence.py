@@ -52,7 +52,40 @@ def ranks(portfolio: Portfolio) -> Ranks:
     return Ranks(z, valid[varies], count[varies])
 
 
-def design_effect(portfolio: Portfolio) -> float:
+class Dependence(NamedTuple):
+    """What a portfolio's past is worth.
+
+    Attributes:
+      num_usable: instances with two observations or more.
+      design_effect: D ≥ 1, of `design_effect`.
+      is_ordered: of `is_ordered`.
+    """
+
+    num_usable: int
+    design_effect: float
+    is_ordered: bool
+
+    @property
+    def num_independent(self) -> float:
+        """Instances that move alone that the usable ones are worth, n/D."""
+        return self.num_usable / self.design_effect
+
+
+def examine(portfolio: Portfolio) -> Dependence:
+    """Both tests, from one ranking.
+
+    Args:
+      portfolio: n instances, observations in the order of time.
+
+    Returns:
+      What they say.
+    """
+    found = ranks(portfolio)
+    usable = int((np.asarray(portfolio.valid).sum(1) > 1).sum())
+    return Dependence(usable, design_effect(found), is_ordered(found))
+
+
+def design_effect(found: Ranks) -> float:
     """By how much shared shocks inflate the variance of a mean over instances.
 
     D = max(1, Q/Q₀), Q = Σ_j (Σ_i z_ij)²/n_j with z of `ranks`, Q₀ the 99% point of Q
@@ -61,14 +94,13 @@ def design_effect(portfolio: Portfolio) -> float:
     random, give 1 but for one portfolio in a hundred.
 
     Args:
-      portfolio: n instances, the j-th observations of all from about the same time.
+      found: of n instances, the j-th observations of all from about the same time.
 
     Returns:
       D ≥ 1; it grows like n times the share of variance that shocks explain.
 
     Source: Friedman (1937), Kish (1965).
     """
-    found = ranks(portfolio)
     columns = int(found.valid.any(0).sum())
     if len(found.z) < 2:
         return 1.0
@@ -78,7 +110,7 @@ def design_effect(portfolio: Portfolio) -> float:
     return max(1.0, statistic / point)
 
 
-def is_ordered(portfolio: Portfolio) -> bool:
+def is_ordered(found: Ranks) -> bool:
     """Whether neighbours in time are more alike than observations far apart.
 
     Student's one-sided test at level .01 that the mean over instances of z_t z_{t+1} is
@@ -86,14 +118,13 @@ def is_ordered(portfolio: Portfolio) -> bool:
     less each period's mean.
 
     Args:
-      portfolio: n instances, observations in the order of time.
+      found: of n instances, observations in the order of time.
 
     Returns:
       Whether the test rejects; False for fewer than 8 instances.
 
     Source: Wald & Wolfowitz (1943), by ranks.
     """
-    found = ranks(portfolio)
     valid = found.valid
     z = np.where(valid, found.z - found.z.sum(0) / np.maximum(valid.sum(0), 1), 0.0)
     pairs = valid[:, 1:] & valid[:, :-1]

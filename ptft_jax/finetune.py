@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from ptft_jax import compilation, dependence, gate, head, risk, tuning
+from ptft_jax.dependence import Dependence
 from ptft_jax.gate import Candidate
 from ptft_jax.model import Network
 from ptft_jax.risk import Policy, Rows
@@ -90,7 +91,9 @@ def _heads(
 
 
 Fit = Callable[[Any, Portfolio, Key[Array, ""]], Finetuned]
-Propose = Callable[[Any, Portfolio, Key[Array, ""]], list[tuple[Candidate, Policy]]]
+Propose = Callable[
+    [Any, Portfolio, Key[Array, ""], Dependence], list[tuple[Candidate, Policy]]
+]
 
 
 def _class(name: str, config: FinetuneConfig, params: Any) -> tuning.Class:
@@ -124,18 +127,13 @@ def _compiled(
     )
 
 
-def _num_independent(portfolio: Portfolio, design_effect: float) -> float:
-    """Independent instances that the usable ones are worth."""
-    return int((portfolio.num_observed > 1).sum()) / design_effect
-
-
-def _split(key, portfolio, config, worth: float) -> Bool[np.ndarray, "k n"] | None:
+def _split(key, portfolio, config, past) -> Bool[np.ndarray, "k n"] | None:
     """Who is held out of each fit; None where too little could be told of a change."""
-    is_few = worth < max(config.least_instances, config.num_folds)
-    if is_few or dependence.is_ordered(portfolio):
+    is_few = past.num_independent < max(config.least_instances, config.num_folds)
+    if is_few or past.is_ordered:
         return None
     usable = np.asarray(portfolio.num_observed > 1)
-    num_splits = config.num_splits if usable.sum() <= config.few_instances else 1
+    num_splits = config.num_splits if past.num_usable <= config.few_instances else 1
     return gate.held_out_by(key, usable, config.num_folds, num_splits)
 
 
@@ -170,7 +168,7 @@ def _fit_class(network, config, programs, name, params, task, key):
 
 
 def make_propose(network: Network, config: FinetuneConfig) -> Propose:
-    """Returns `propose(params, portfolio, key) -> [(candidate, policy)]`.
+    """Returns `propose(params, portfolio, key, past) -> [(candidate, policy)]`.
 
     The first is no change. Every other candidate (class and radius or number of steps)
     is fitted once for each fold of each split, to the leave-one-out labels of the other
@@ -187,13 +185,11 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
     programs = _compiled(network, config.checkpoints, config.batch, config.radii)
     of_class = functools.partial(_fit_class, network, config, programs)
 
-    def propose(params, portfolio, key):
+    def propose(params, portfolio, key, past):
         fold_key, row_key, *class_keys = jax.random.split(key, 2 + len(CLASSES))
         keys = dict(zip(CLASSES, class_keys, strict=True))
         found = [(gate.UNCHANGED, risk.single(network, params))]
-        shared = dependence.design_effect(portfolio)
-        worth = _num_independent(portfolio, shared)
-        out = _split(fold_key, portfolio, config, worth)
+        out = _split(fold_key, portfolio, config, past)
         if out is None:
             return found
         num_rows = min(config.num_rows, portfolio.valid.shape[-1])
@@ -204,7 +200,7 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
         usable = np.asarray(portfolio.num_observed > 1)
         none = jnp.zeros(network.width)
         before = np.asarray(risk.instance_costs(rows, none, portfolio.quantile))
-        before = before[usable]
+        before, effect = before[usable], past.design_effect
         names = [name for name in CLASSES if name in config.classes]
         # Gradient steps are many small operations, which keep one core busy at best.
         fitted = side_by_side(
@@ -215,7 +211,7 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
         )
         for name, (dials, costs, policies) in zip(names, fitted, strict=True):
             found += [
-                (gate.judge(name, float(dial), before, cost[usable], shared), policy)
+                (gate.judge(name, float(dial), before, cost[usable], effect), policy)
                 for dial, cost, policy in zip(dials, costs, policies, strict=True)
             ]
         return found
@@ -241,9 +237,11 @@ def make_fit(network: Network, config: FinetuneConfig) -> Fit:
     propose = make_propose(network, config)
 
     def fit(params, portfolio, key):
-        candidates, policies = zip(*propose(params, portfolio, key), strict=True)
-        worth = _num_independent(portfolio, dependence.design_effect(portfolio))
-        best = gate.select(candidates, gate.caution(max(worth, 1.0), config.caution))
+        past = dependence.examine(portfolio)
+        found = propose(params, portfolio, key, past)
+        candidates, policies = zip(*found, strict=True)
+        worth = max(past.num_independent, 1.0)
+        best = gate.select(candidates, gate.caution(worth, config.caution))
         return Finetuned(policies[best], candidates[best], candidates)
 
     return fit

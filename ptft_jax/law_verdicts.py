@@ -64,19 +64,17 @@ def _above(costs) -> float:
 
 def _paired(risks: list[Row]) -> dict:
     """By panel and n, each seed's excesses and full cost, and the rows they are of."""
-    cells: dict = defaultdict(dict)
-    for i, row in enumerate(risks, start=1):
-        place = (aggregate.panel_of(row), row["n"], row["seed"])
-        cells[place][row["method"]] = (row, f"risks:{i}")
-    found: dict = defaultdict(list)
     methods = ("pretrained", "scratch", "finetuned", law_rows.REFERENCE)
-    for (panel, n, _), cell in sorted(cells.items()):
-        if set(methods) <= set(cell):
-            *paths, bayes = (cell[name][0]["cost"] for name in methods)
-            over = [cost - bayes for cost in paths]
-            full = cell[law_rows.REFERENCE][0]["cost_full"]
-            named = [cell[name][1] for name in methods]
-            found[panel, n].append(([*over, full], named))
+    found: dict = defaultdict(list)
+    for panel, by_n in aggregate.cells(risks).items():
+        for n, seeds in by_n.items():
+            for _, cell in sorted(seeds.items()):
+                if set(methods) <= set(cell):
+                    *paths, bayes = (cell[name][0]["cost"] for name in methods)
+                    over = [cost - bayes for cost in paths]
+                    full = cell[law_rows.REFERENCE][0]["cost_full"]
+                    named = [cell[name][1] for name in methods]
+                    found[panel, n].append(([*over, full], named))
     return found
 
 

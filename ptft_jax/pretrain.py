@@ -125,6 +125,13 @@ def _program(network, config, shape, sample_example, make_loss):
     return jax.jit(steps, donate_argnums=0)
 
 
+def _fingerprint(network, config, key, sample_example) -> str:
+    """What decides the weights, as a checkpoint records it."""
+    world = getattr(sample_example, "__self__", None)
+    of_world = sample_example.__module__, getattr(world, "name", "")
+    return repr((network, config, jax.random.key_data(key).tolist(), of_world))
+
+
 def run(
     network: nn.Module,
     config: PretrainConfig,
@@ -162,10 +169,7 @@ def run(
     init_key, step_key = jax.random.split(key)
     optimizer = make_optimizer(config)
     state = train.init(init_params(network, init_key), optimizer)
-    world = getattr(sample_example, "__self__", None)
-    of_world = sample_example.__module__, getattr(world, "name", "")
-    seed = jax.random.key_data(key).tolist()
-    fingerprint = repr((network, config, seed, of_world))
+    fingerprint = _fingerprint(network, config, key, sample_example)
     if path is not None and pathlib.Path(path).exists():
         state, made_by = checkpoint.load(path, state)
         if made_by["config"] != fingerprint:

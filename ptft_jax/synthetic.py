@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float64, Key
 
-from ptft_jax import left_out, risk, shapes, types
+from ptft_jax import crossfit, left_out, risk, shapes, types
 from ptft_jax.features import MAX_INSTANCES
 from ptft_jax.model import Network
 from ptft_jax.risk import Policy
@@ -95,6 +95,6 @@ def mean_loss(
         position, counts = risk.left_out(key, order.valid, num_rows)
         x = left_out.left_out_decisions(network, policy, order, context, position)
         cost = left_out.instance_costs(order, x, position, counts)[:n]
-        scale = 2.0 * cost[: len(own)].max() or 1.0
+        scale = crossfit.cost_scale(cost[: len(own)])
         total += np.minimum(cost[len(own) :] / scale, 1.0).sum()
     return float(total / n)

@@ -1,7 +1,6 @@
 """What a run says about the claims C1–C4, with intervals over seeds."""
 
 from collections import defaultdict
-from typing import Any
 
 from ptft_jax import aggregate, seed_statistics, verdict
 from ptft_jax.aggregate import Mean, Panel, Row
@@ -18,15 +17,6 @@ NOT_BASELINES = (
 )
 
 
-def _paired(risks: list[Row]) -> dict[Panel, dict[int, dict[int, dict[str, Any]]]]:
-    """Excesses by panel → n → seed → method → (excess, row)."""
-    found: dict = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
-    for i, row in enumerate(risks, start=1):
-        cell = found[aggregate.panel_of(row)][row["n"]][row["seed"]]
-        cell[row["method"]] = (row["excess"], f"risks:{i}")
-    return found
-
-
 def _difference(cells: dict[int, dict], new, old) -> Mean:
     """Mean over seeds of new(cell) − old(cell); both give (value, rows)."""
     values, rows = [], []
@@ -38,11 +28,11 @@ def _difference(cells: dict[int, dict], new, old) -> Mean:
 
 
 def _of(method: str):
-    return lambda cell: (cell[method][0], [cell[method][1]])
+    return lambda cell: (cell[method][0]["excess"], [cell[method][1]])
 
 
 def _best(methods: list[str], cells: dict[int, dict]) -> str:
-    total = lambda method: sum(cell[method][0] for cell in cells.values())
+    total = lambda method: sum(cell[method][0]["excess"] for cell in cells.values())
     return min(methods, key=total)
 
 
@@ -145,7 +135,7 @@ def all_claims(risks: list[Row], bounds: list[Row]) -> list[Verdict]:
     Returns:
       Verdicts that name the rows they rest on.
     """
-    panels = sorted(_paired(risks).items())
+    panels = sorted(aggregate.cells(risks).items())
     over_panels = lambda claim: [v for p, by_n in panels for v in claim(p, by_n)]
     return [
         *over_panels(claim_1),

@@ -10,7 +10,11 @@ def portfolio(observations, valid=None):
 
 
 def effect(observations, valid=None):
-    return dependence.design_effect(portfolio(observations, valid))
+    return dependence.examine(portfolio(observations, valid)).design_effect
+
+
+def is_ordered(observations, valid=None):
+    return dependence.examine(portfolio(observations, valid)).is_ordered
 
 
 def wandering(rng, n, m, memory):
@@ -69,25 +73,21 @@ def test_nothing_to_compare_counts_in_full():
 @pytest.mark.parametrize("n", [20, 200])
 def test_order_is_found_to_matter_in_one_of_100_portfolios_where_it_does_not(n):
     rng = np.random.default_rng(4)
-    found = [
-        dependence.is_ordered(portfolio(rng.poisson(2.0, (n, 7)))) for _ in range(400)
-    ]
+    found = [is_ordered(rng.poisson(2.0, (n, 7))) for _ in range(400)]
     assert np.mean(found) <= 0.01 + 3 * np.sqrt(0.01 * 0.99 / 400)
 
 
 def test_order_matters_where_demand_wanders_and_not_after_shuffling():
     rng = np.random.default_rng(5)
     data = wandering(rng, 300, 8, 0.5)
-    assert dependence.is_ordered(portfolio(data))
-    assert not dependence.is_ordered(portfolio(rng.permuted(data, axis=1)))
+    assert is_ordered(data)
+    assert not is_ordered(rng.permuted(data, axis=1))
 
 
 def test_shared_shocks_alone_do_not_make_order_matter():
     rng = np.random.default_rng(6)
     found = [
-        dependence.is_ordered(
-            portfolio(np.exp(rng.normal(0, 1, 9) + rng.normal(0, 1, (200, 9))))
-        )
+        is_ordered(np.exp(rng.normal(0, 1, 9) + rng.normal(0, 1, (200, 9))))
         for _ in range(50)
     ]
     assert np.mean(found) <= 0.01 + 3 * np.sqrt(0.01 * 0.99 / 50)
@@ -97,6 +97,6 @@ def test_ragged_instances_are_compared_by_the_neighbours_they_have():
     rng = np.random.default_rng(7)
     data = wandering(rng, 400, 12, 0.6)
     valid = rng.uniform(size=data.shape) < 0.7
-    assert dependence.is_ordered(portfolio(data, jnp.asarray(valid)))
+    assert is_ordered(data, jnp.asarray(valid))
     shuffled = rng.permuted(data, axis=1)
-    assert not dependence.is_ordered(portfolio(shuffled, jnp.asarray(valid)))
+    assert not is_ordered(shuffled, jnp.asarray(valid))

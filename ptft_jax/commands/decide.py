@@ -30,6 +30,18 @@ class DecideOptions(NamedTuple):
     seed: int
 
 
+def _stages(watched: progress.Progress, work: dict[str, float]):
+    """Reports each stage as it begins, and the work of the one before as done."""
+    begun: list[str] = []
+
+    def stage(text: str) -> None:
+        watched.advance(work.get(begun[-1], 0.0) if begun else 0.0, text)
+        watched.stage(text)
+        begun.append(text)
+
+    return stage
+
+
 def run(
     options: DecideOptions,
     reading: common.Reading,
@@ -69,13 +81,6 @@ def run(
     with progress.watch(sum(work.values()), quiet) as watched:
         for note in table.notes:
             watched.note(note)
-        begun: list[str] = []
-
-        def stage(text: str) -> None:
-            watched.advance(work.get(begun[-1], 0.0) if begun else 0.0, text)
-            watched.stage(text)
-            begun.append(text)
-
         decided = decide_.decide(
             network,
             params,
@@ -84,7 +89,7 @@ def run(
             config=FinetuneConfig() if options.finetune else None,
             delta=options.delta,
             seed=options.seed,
-            report=stage,
+            report=_stages(watched, work),
         )
     decided = decided._replace(notes=[*notes, *decided.notes])
     store.write_text(out, decide_.to_csv(decided.rows))
