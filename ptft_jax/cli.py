@@ -241,7 +241,7 @@ def main(args: list[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 2
     except ValueError as error:
         from ptft_jax.data import DataError
-        from ptft_jax.experiment import UsageError
+        from ptft_jax.errors import UsageError
 
         if not isinstance(error, DataError | UsageError):
             raise

@@ -18,14 +18,11 @@ from ptft_jax import (
 from ptft_jax.certify import MEANING
 from ptft_jax.crossfit import LEAST_INSTANCES
 from ptft_jax.draws import PROTOCOLS, Cell
+from ptft_jax.errors import UsageError
 from ptft_jax.lab import Lab
 from ptft_jax.progress import Progress
 from ptft_jax.result_tables import Row
 from ptft_jax.sources import FileSource, Source
-
-
-class UsageError(ValueError):
-    """The user asked for something impossible; the message says what to change."""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 import pathlib
+import time
+import uuid
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 SCHEMA = 6  # raised whenever a bound's constant or an estimator changes
 CELLS = "cells"
+STALE_S = 3600.0  # a partial file this old was left by a writer that died
 Config = dict[str, Any]
 
 
@@ -43,16 +46,21 @@ def cell_id(config: Config) -> str:
 def write_text(path: str | os.PathLike, content: str | bytes) -> None:
     """Writes a file atomically: a reader sees the old one or the whole new one.
 
+    Several machines may write to one folder: no two partial files share a name.
+
     Args:
       path: of the file; its folder is made.
       content: text in UTF-8, or bytes.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         data = content.encode() if isinstance(content, str) else content
-        partial.write_bytes(data)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -74,8 +82,40 @@ def save(folder: str | os.PathLike, config: Config, record: dict[str, Any]) -> N
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **record,
     }
-    path = pathlib.Path(folder) / CELLS / f"{name}.json"
-    write_text(path, json.dumps(whole, indent=1, sort_keys=True))
+    write_text(record_path(folder, name), json.dumps(whole, indent=1, sort_keys=True))
+
+
+def record_path(folder: str | os.PathLike, name: str) -> pathlib.Path:
+    """Where the record of a cell is kept.
+
+    Args:
+      folder: of the run.
+      name: of `cell_id`.
+
+    Returns:
+      The path.
+    """
+    return pathlib.Path(folder) / CELLS / f"{name}.json"
+
+
+def clear_partial(folder: str | os.PathLike) -> int:
+    """Removes what writers that died left half-written more than an hour ago.
+
+    Args:
+      folder: of the run; it need not exist.
+
+    Returns:
+      The number of files removed.
+    """
+    removed = 0
+    for path in (pathlib.Path(folder) / CELLS).glob(".*.partial"):
+        try:
+            if time.time() - path.stat().st_mtime > STALE_S:
+                path.unlink()
+                removed += 1
+        except OSError:  # another process was faster
+            continue
+    return removed
 
 
 def find(folder: str | os.PathLike, configs: list[Config]) -> Found:
@@ -117,7 +157,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         raise ValueError("damaged, no valid JSON") from None
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from None
-    needed = {"schema", "id", "config", "risks", "bounds"}
+    needed = {"schema", "id", "config"}
     if not isinstance(record, dict) or not needed <= set(record):
         raise ValueError("no record of a cell")
     if record["schema"] != SCHEMA:

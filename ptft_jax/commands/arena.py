@@ -8,7 +8,7 @@ from typing import Any
 
 from ptft_jax import arena_figures, arena_tables, plotting, progress, provenance, store
 from ptft_jax.commands import common
-from ptft_jax.experiment import UsageError
+from ptft_jax.errors import UsageError
 from theory import arena as arena_
 from theory.evidence import Bound
 

@@ -5,7 +5,7 @@ import pathlib
 from typing import Any, NamedTuple
 
 from ptft_jax import checkpoint, data
-from ptft_jax.experiment import UsageError
+from ptft_jax.errors import UsageError
 from ptft_jax.model import Network
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ptft_jax import compilation, data, progress, store
 from ptft_jax import decide as decide_
 from ptft_jax.commands import common
-from ptft_jax.experiment import UsageError
+from ptft_jax.errors import UsageError
 from ptft_jax.finetune import FinetuneConfig
 
 # of the time that each stage takes, about

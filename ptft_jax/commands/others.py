@@ -10,7 +10,7 @@ import jax
 from ptft_jax import checkpoint, progress, provenance
 from ptft_jax import pretrain as pretrain_
 from ptft_jax.commands import common
-from ptft_jax.experiment import UsageError
+from ptft_jax.errors import UsageError
 from ptft_jax.model import Network
 from ptft_jax.worlds import WORLDS
 

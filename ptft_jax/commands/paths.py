@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ptft_jax import compilation, plotting, progress, store
 from ptft_jax.commands import common
-from ptft_jax.experiment import UsageError
+from ptft_jax.errors import UsageError
 from ptft_jax.paths import claims, figures, run, text, worlds
 from ptft_jax.paths.gradients import GradientConfig
 from ptft_jax.paths.policy import PolicyConfig

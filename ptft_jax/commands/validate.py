@@ -15,7 +15,7 @@ from ptft_jax import (
     terminal,
 )
 from ptft_jax.commands import common
-from ptft_jax.experiment import UsageError
+from ptft_jax.errors import UsageError
 from ptft_jax.worlds import WORLDS
 
 

@@ -34,8 +34,8 @@ class PathWorld(NamedTuple):
       name: as `--world` takes it.
       description: one line.
       problem: newsvendor (of counts) or means.
-      law_of: `mismatch -> (World, law)`; P at 0. The predictive law of an instance
-        depends on its observations through their total.
+      law_of: `mismatch -> (World, law)`; P at 0. The mismatch may be traced. The
+        predictive law of an instance depends on its observations through their total.
       distance: `(mismatch, k) -> TV(P, Q)` of the law of k observations.
       quantile: critical ratio q; not used for means.
       cap: K, where demand is cut.
@@ -47,7 +47,7 @@ class PathWorld(NamedTuple):
     name: str
     description: str
     problem: str
-    law_of: Callable[[float], tuple[World, Any]]
+    law_of: Callable[[float | Float[Array, ""]], tuple[World, Any]]
     distance: Callable[[float, int], float]
     quantile: float
     cap: int
@@ -109,7 +109,7 @@ def drawer(path_world: PathWorld, mismatch: float, m: int) -> Callable[..., Any]
     return jax.jit(sample, static_argnums=1)
 
 
-def _law(shape: float, mean: float) -> gamma_poisson.Law:
+def _law(shape: float, mean: float | Float[Array, ""]) -> gamma_poisson.Law:
     return gamma_poisson.Law(
         jnp.asarray(shape, jnp.float32), jnp.asarray(mean, jnp.float32)
     )
@@ -129,8 +129,8 @@ def _negbin_distance(p: tuple[float, float], q: tuple[float, float], k: int) -> 
 SHAPE, MEAN = 20.0, 20.0
 
 
-def _shifted(dial: float) -> tuple[World, Any]:
-    return gamma_poisson.WORLD, _law(SHAPE, MEAN * float(np.exp(dial)))
+def _shifted(dial: float | Float[Array, ""]) -> tuple[World, Any]:
+    return gamma_poisson.WORLD, _law(SHAPE, MEAN * jnp.exp(dial))
 
 
 def _shifted_distance(dial: float, k: int) -> float:
@@ -142,8 +142,8 @@ def _shifted_distance(dial: float, k: int) -> float:
 BROAD, OTHERS = (3.0, 10.0), (10.0, 25.0)
 
 
-def _contaminated(eps: float) -> tuple[World, Any]:
-    if eps == 0.0:
+def _contaminated(eps: float | Float[Array, ""]) -> tuple[World, Any]:
+    if not isinstance(eps, jax.core.Tracer) and eps == 0.0:
         return gamma_poisson.WORLD, _law(*BROAD)
     world = contaminated.contaminated(
         gamma_poisson.WORLD, gamma_poisson.WORLD, eps, "contaminated", ""
@@ -159,7 +159,7 @@ def _contaminated_distance(eps: float, k: int) -> float:
 SPREAD2, NOISE2 = 0.5, 2.0
 
 
-def _centered(gap: float) -> tuple[World, Any]:
+def _centered(gap: float | Float[Array, ""]) -> tuple[World, Any]:
     numbers = (gap, SPREAD2**0.5, NOISE2**0.5)
     law = gaussian_means.Law(*(jnp.asarray(x, jnp.float32) for x in numbers))
     return _GAUSSIAN, law

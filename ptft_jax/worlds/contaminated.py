@@ -130,13 +130,19 @@ def _bayes(P: World, G: World) -> dict[str, Any]:
     }
 
 
-def contaminated(P: World, G: World, eps: float, name: str, description: str) -> World:
+def contaminated(
+    P: World,
+    G: World,
+    eps: float | Float[Array, ""],
+    name: str,
+    description: str,
+) -> World:
     """The world (1−ε)P + εG.
 
     Args:
       P: world of most instances.
       G: world of the others; its instances may be of another type.
-      eps: ε in (0, 1).
+      eps: ε in (0, 1); a traced one is not checked, and may be 0 or 1.
       name: of the new world.
       description: one line.
 
@@ -147,7 +153,7 @@ def contaminated(P: World, G: World, eps: float, name: str, description: str) ->
     Raises:
       ValueError: ε is not in (0, 1).
     """
-    if not 0.0 < eps < 1.0:
+    if not isinstance(eps, jax.core.Tracer) and not 0.0 < eps < 1.0:
         raise ValueError(f"eps = {eps} is not in (0, 1)")
     is_conjugate = None not in (P.predictive_cdf, G.predictive_cdf)
     exact = _bayes(P, G) if is_conjugate else {}

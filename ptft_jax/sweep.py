@@ -1,0 +1,148 @@
+"""Runs a sweep: what is finished is skipped, every group is compiled once."""
+
+import dataclasses
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jaxtyping import Bool
+
+from ptft_jax import program, store, task, worker
+from ptft_jax.grid import Grid
+from ptft_jax.progress import Progress
+from ptft_jax.task import Point
+from ptft_jax.worker import FAILED, OK
+
+
+class State(NamedTuple):
+    """What a folder holds of a sweep.
+
+    Attributes:
+      points: of the grid, each once.
+      records: of the points that have one, by name.
+      complaints: about files that cannot be used.
+      foreign: number of records of other sweeps.
+    """
+
+    points: list[Point]
+    records: dict[str, dict[str, Any]]
+    complaints: list[str]
+    foreign: int
+
+    def of_status(self, status: str) -> list[Point]:
+        """The points whose record says `ok` or `failed`."""
+        is_it = lambda each: self.records.get(each.name, {}).get("status") == status
+        return [each for each in self.points if is_it(each)]
+
+
+class Tally(NamedTuple):
+    """What a call of `run` did.
+
+    Attributes:
+      computed: cells.
+      failed: cells of them without a result.
+      compiles: programs compiled.
+    """
+
+    computed: int
+    failed: int
+    compiles: int
+
+
+def look(grid: Grid, folder: pathlib.Path) -> State:
+    """Reads what is there of a sweep.
+
+    Args:
+      grid: the sweep.
+      folder: of its results; it need not exist.
+
+    Returns:
+      The state.
+
+    Raises:
+      UsageError: a cell of the grid is impossible.
+    """
+    every = [task.point(grid.task, cell) for cell in grid.cells]
+    points = [each for members in task.groups(every).values() for each in members]
+    configs = [task.record_config(grid.task, p.config, p.swept) for p in points]
+    return State(points, *store.find(folder, configs))
+
+
+def run(
+    grid: Grid,
+    folder: pathlib.Path,
+    progress: Progress,
+    chunk: int | None = None,
+    retry: bool = False,
+) -> Tally:
+    """Computes the cells without a record; each gets its own as soon as it is done.
+
+    Killed at any moment, it loses the cells in flight alone; run again, it goes on.
+    Several processes may work on one folder: each starts elsewhere and skips what
+    others have finished meanwhile. Where processes share one mesh of devices, the first
+    reads and writes.
+
+    Args:
+      grid: the sweep.
+      folder: of its results; made if absent.
+      progress: told in cells.
+      chunk: cells of a call; as many as fit in memory where None.
+      retry: compute cells again that have failed.
+
+    Returns:
+      What was done.
+
+    Raises:
+      UsageError: a cell of the grid is impossible.
+    """
+    store.clear_partial(folder)
+    state = look(grid, folder)
+    for complaint in state.complaints:
+        progress.note(f"warning: {complaint}")
+    skipped = state.of_status(OK) + ([] if retry else state.of_status(FAILED))
+    done = {each.name for each in skipped}
+    if done:
+        progress.advance(len(done), f"{len(done)} cells are finished already")
+    own = np.array([each.name not in done for each in state.points])
+    missing = [
+        e for e, is_open in zip(state.points, _agreed(own), strict=True) if is_open
+    ]
+    writer = worker.Writer(grid.task, folder)
+    computed = failed = compiles = 0
+    for config, members in task.groups(missing).items():
+        progress.stage(f"compiling {config}")
+        try:
+            made = program.build(grid.task, config, folder, len(members), chunk)
+        except Exception as error:
+            writer.failed(members, error)
+            progress.advance(len(members), f"{config}: {worker.told(error)}")
+            computed, failed = computed + len(members), failed + len(members)
+            continue
+        compiles += 1
+        at_work = worker.Worker(made, writer, progress, retry)
+        more, lost = at_work.work(members)
+        computed, failed = computed + more, failed + lost
+    return Tally(computed, failed, compiles)
+
+
+def _agreed(own: Bool[np.ndarray, "k"]) -> Bool[np.ndarray, "k"]:
+    """What the first process says, where several share a mesh."""
+    if jax.process_count() == 1:
+        return own
+    return np.asarray(multihost_utils.broadcast_one_to_all(own), bool)
+
+
+def fields(each: Point) -> dict[str, Any]:
+    """A point's values by field, static ones first.
+
+    Args:
+      each: the point.
+
+    Returns:
+      Values as a table shows them: sequences as text.
+    """
+    static = dataclasses.asdict(each.config)
+    shown = {k: str(v) if isinstance(v, list | tuple) else v for k, v in static.items()}
+    return {**shown, **each.swept}

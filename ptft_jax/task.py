@@ -1,0 +1,172 @@
+"""What a sweep computes in a cell: a task, and the cells of one compiled program.
+
+A task is a pure function of a key and traced numbers, made from a static configuration.
+To write one of your own, see `tasks/gaussian_law.py`, the shortest.
+"""
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+from ptft_jax import store
+from ptft_jax.errors import UsageError
+
+Number = int | float
+Swept = Mapping[str, Number]
+Traced = dict[str, jax.Array]
+Run = Callable[[Key[Array, ""], Traced], Any]
+SEED = "seed"
+
+
+def scalars(config: Any, swept: Swept, outputs: Any) -> dict[str, float]:
+    """The outputs of a cell as they are: named numbers.
+
+    Args:
+      config: not used.
+      swept: not used.
+      outputs: mapping of names to scalars.
+
+    Returns:
+      The numbers, as Python floats.
+    """
+    del config, swept
+    return {name: float(value) for name, value in outputs.items()}
+
+
+def anything(config: Any, swept: Swept) -> None:
+    """Accepts every cell.
+
+    Args:
+      config: not used.
+      swept: not used.
+    """
+
+
+class Task(NamedTuple):
+    """A kind of cell.
+
+    Attributes:
+      name: short, part of every record.
+      about: one line.
+      static: frozen dataclass of what decides shapes; every value costs a compile.
+      swept: traced fields and their defaults; where the default is whole, so are the
+        values. `seed` is always there and makes the key.
+      make: `(config, folder) -> run`; `run(key, traced) -> outputs` is pure and for one
+        cell. What is made once (a pretrained network) may be kept in the folder.
+      shown: metrics that a figure shows.
+      check: `(config, swept)`, raises ValueError for a cell that is impossible.
+      finish: `(config, swept, outputs) -> metrics`, on the host, in float64.
+      version: raised when the task's results change; older records are left alone.
+    """
+
+    name: str
+    about: str
+    static: type
+    swept: Swept
+    make: Callable[[Any, pathlib.Path], Run]
+    shown: tuple[str, ...]
+    check: Callable[[Any, Swept], None] = anything
+    finish: Callable[[Any, Swept, Any], dict[str, float]] = scalars
+    version: int = 1
+
+
+class Point(NamedTuple):
+    """A cell that has been checked.
+
+    Attributes:
+      config: of the task's static type.
+      swept: every traced field of the task, and the seed.
+      name: id of its record.
+    """
+
+    config: Any
+    swept: dict[str, Number]
+    name: str
+
+
+def record_config(task: Task, config: Any, swept: Swept) -> store.Config:
+    """All that decides a cell's result.
+
+    Args:
+      task: of the cell.
+      config: its static part.
+      swept: its traced part.
+
+    Returns:
+      JSON-serialisable; its hash names the record.
+    """
+    return {
+        "task": task.name,
+        "version": task.version,
+        "static": dataclasses.asdict(config),
+        "swept": dict(swept),
+    }
+
+
+def point(task: Task, cell: Mapping[str, Any]) -> Point:
+    """A cell of a grid, its defaults filled in and its values checked.
+
+    Args:
+      task: of the grid.
+      cell: fields and values.
+
+    Returns:
+      The point; two cells that mean the same have the same name.
+
+    Raises:
+      UsageError: a field is unknown, or a value is of the wrong kind or impossible.
+    """
+    defaults: dict[str, Number] = {SEED: 0, **task.swept}
+    fields = [field.name for field in dataclasses.fields(task.static)]
+    for field in cell:
+        if field not in defaults and field not in fields:
+            known = ", ".join([*fields, *defaults])
+            raise UsageError(f"task {task.name} has no field {field!r}; it has {known}")
+    swept = {
+        field: _number(field, cell.get(field, default), default)
+        for field, default in defaults.items()
+    }
+    given = {
+        field: tuple(value) if isinstance(value, list) else value
+        for field, value in cell.items()
+        if field in fields
+    }
+    try:
+        config = task.static(**given)
+        task.check(config, swept)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"cell {dict(cell)} of task {task.name}: {error}") from None
+    return Point(config, swept, store.cell_id(record_config(task, config, swept)))
+
+
+def groups(points: list[Point]) -> dict[Any, list[Point]]:
+    """Points by static configuration: those of one group share a program.
+
+    Args:
+      points: of one task.
+
+    Returns:
+      Each group's points once, in the order of the grid.
+    """
+    found: dict[Any, dict[str, Point]] = {}
+    for each in points:
+        found.setdefault(each.config, {})[each.name] = each
+    return {config: list(named.values()) for config, named in found.items()}
+
+
+def _number(field: str, value: Any, default: Number) -> Number:
+    kinds = int | np.integer if isinstance(default, int) else int | float | np.number
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        noun = "a whole number" if isinstance(default, int) else "a number"
+        raise UsageError(f"{field} must be {noun}, got {value!r}")
+    if not math.isfinite(value):
+        raise UsageError(f"{field} must be finite, got {value!r}")
+    if isinstance(default, int) and not -(2**31) <= value < 2**31:
+        raise UsageError(f"{field} must fit in 32 bits, got {value!r}")
+    return int(value) if isinstance(default, int) else float(value)

@@ -1,0 +1,1 @@
+"""The tasks that sweeps know by name, one file each."""

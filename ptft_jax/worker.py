@@ -1,0 +1,154 @@
+"""One group's program at work: chunks are started, read and written in turn."""
+
+import collections
+import pathlib
+import random
+import time
+from typing import Any, NamedTuple
+
+import jax
+
+from ptft_jax import program, provenance, store, task
+from ptft_jax.program import Program
+from ptft_jax.progress import Progress
+from ptft_jax.task import Point, Task
+
+OK, FAILED = "ok", "failed"
+
+
+def told(error: Exception) -> str:
+    """The type and the first line of an error.
+
+    Args:
+      error: any.
+
+    Returns:
+      One line.
+    """
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+class Writer:
+    """Writes the records of one run; only the first of several processes writes."""
+
+    def __init__(self, made_by: Task, folder: pathlib.Path):
+        """Notes what every record of the run says of its origin.
+
+        Args:
+          made_by: task of the cells.
+          folder: of the results.
+        """
+        self.task, self.folder = made_by, folder
+        self.origin = {
+            "versions": provenance.versions(),
+            "device": provenance.device(),
+            "commit": provenance.commit(),
+        }
+
+    def save(self, each: Point, status: str, record: dict[str, Any]) -> None:
+        """Writes the record of a cell.
+
+        Args:
+          each: the cell.
+          status: `ok` or `failed`.
+          record: the rest of it.
+        """
+        if jax.process_index() == 0:
+            config = task.record_config(self.task, each.config, each.swept)
+            whole = {"status": status, **record, **self.origin}
+            store.save(self.folder, config, whole)
+
+    def failed(self, members: list[Point], error: Exception) -> None:
+        """Writes why cells have no result.
+
+        Args:
+          members: the cells.
+          error: what stopped them.
+        """
+        for each in members:
+            self.save(each, FAILED, {"error": f"{type(error).__name__}: {error}"})
+
+
+class Worker(NamedTuple):
+    """One group's program at work."""
+
+    made: Program
+    writer: Writer
+    progress: Progress
+    retry: bool
+
+    def work(self, members: list[Point]) -> tuple[int, int]:
+        """Cells computed, and how many of them failed.
+
+        A chunk is started before the one before it is read, so that devices need not
+        wait for files.
+        """
+        waiting = collections.deque(_order(members))
+        computed = failed = 0
+        before: tuple[list[Point], Any, float] | None = None
+        while waiting or before:
+            chunk = self.take(waiting)
+            begin = time.perf_counter()
+            started = self.start(chunk) if chunk else None
+            if before:
+                failed += self.finish(*before)
+                computed += len(before[0])
+            before = (chunk, started, begin) if chunk else None
+        return computed, failed
+
+    def take(self, waiting: collections.deque) -> list[Point]:
+        """The next chunk; cells that others have finished are skipped."""
+        chunk: list[Point] = []
+        while waiting and len(chunk) < self.made.chunk:
+            each = waiting.popleft()
+            path = store.record_path(self.writer.folder, each.name)
+            if not self.retry and jax.process_count() == 1 and path.exists():
+                self.progress.advance(1)
+            else:
+                chunk.append(each)
+        return chunk
+
+    def start(self, chunk: list[Point]) -> Any:
+        """The outputs to come, or the error."""
+        try:
+            return program.launch(self.made, [each.swept for each in chunk])
+        except Exception as error:
+            return error
+
+    def finish(self, chunk: list[Point], started: Any, begin: float) -> int:
+        """Writes the records of a chunk; returns how many cells failed."""
+        try:
+            if isinstance(started, Exception):
+                raise started
+            outputs = program.collect(started, len(chunk))
+        except Exception as error:
+            self.writer.failed(chunk, error)
+            line = f"{len(chunk)} cells failed, {told(error)}"
+            self.progress.advance(len(chunk), line)
+            return len(chunk)
+        wall = (time.perf_counter() - begin) / len(chunk)
+        failed = 0
+        for each, output in zip(chunk, outputs, strict=True):
+            failed += not self.keep(each, output, wall)
+        self.progress.advance(len(chunk), f"{len(chunk)} cells done")
+        return failed
+
+    def keep(self, each: Point, output: Any, wall: float) -> bool:
+        """Writes one record; returns whether the cell has a result."""
+        try:
+            metrics = self.writer.task.finish(each.config, each.swept, output)
+        except Exception as error:
+            self.writer.failed([each], error)
+            self.progress.note(f"cell {each.name}: {told(error)}")
+            return False
+        times = {"wall_s": wall, "compile_s": self.made.compile_s}
+        self.writer.save(each, OK, {"metrics": metrics, **times})
+        return True
+
+
+def _order(members: list[Point]) -> list[Point]:
+    """The cells from a random one on, so that processes sharing a folder part ways."""
+    if jax.process_count() > 1:
+        return members
+    at = random.SystemRandom().randrange(len(members))
+    return members[at:] + members[:at]
