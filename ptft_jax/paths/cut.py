@@ -163,6 +163,28 @@ def bound(
     return Bound(total, float(kept.mean()), scale)
 
 
+def certify(
+    problem: Problem, turned: Decided, u: Float[np.ndarray, "d"], n: int, delta: float
+) -> Bound:
+    """The bound of a head of the first `num_fitted(n)` instances, from the rest of n.
+
+    Args:
+      problem: its cost is used.
+      turned: leaves [m + 1, n or more, …].
+      u: head.
+      n: instances in all.
+      delta: δ.
+
+    Returns:
+      The bound on E[L ∧ b].
+    """
+    first = num_fitted(n)
+    own = Decided(*(leaf[:, :first] for leaf in turned))
+    rest = Decided(*(leaf[:, first:n] for leaf in turned))
+    before = costs(problem, own, np.zeros_like(u))
+    return bound(before, costs(problem, rest, u), delta)
+
+
 def truth(
     problem: Problem, fresh: Decided, u: Float[np.ndarray, "d"], risk: float, b: float
 ) -> Truth:

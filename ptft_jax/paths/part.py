@@ -132,19 +132,16 @@ def _cut(setup: Setup, drawn, decided, n, fit, risk) -> list[Row]:
     """Rows of the tuned heads of the first n/8 instances, certified on the others."""
     few = jax.tree.map(lambda leaf: leaf[: 2 * policy.BLOCK], setup.pool)
     fresh = cut.decide(setup.decide, setup.frozen.params, few)
-    delta, none = setup.world.delta, np.zeros(setup.world.width)
+    solved, delta = setup.problem, setup.world.delta
     tuned = {k: cut.tune(fit, decided, cut.num_fitted(k)) for k in n}
     risks = {k: setup.world.bayes + risk(u) for k, u in tuned.items()}
     found = []
     for seed, instances in enumerate(drawn):
         turned = cut.decide(setup.decide, setup.frozen.params, instances)
-        before = cut.costs(setup.problem, turned, none)
         for k in n:
-            u, first = tuned[k][seed], cut.num_fitted(k)
-            rest = Decided(*(leaf[:, first:k] for leaf in turned))
-            after = cut.costs(setup.problem, rest, u)
-            made = cut.bound(before[:first], after, delta)
-            true = cut.truth(setup.problem, fresh, u, float(risks[k][seed]), made.scale)
+            u, cost = tuned[k][seed], float(risks[k][seed])
+            made = cut.certify(solved, turned, u, k, delta)
+            true = cut.truth(solved, fresh, u, cost, made.scale)
             rows = cut.rows(made, true, k, delta)
             found += [{"n": k, "seed": seed, **row} for row in rows]
     return found
