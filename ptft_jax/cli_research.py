@@ -97,7 +97,7 @@ def paths(
       observations: Observations of each instance. Default: the world's.
       delta: Failure probability of each certificate.
       preset: How much to compute. quick: about two minutes on two cores; full: every
-        power of two up to 16,384 instances, about nine minutes.
+        power of two up to 16,384 instances, about ten minutes.
       out: Folder of the results. Default results/paths-PRESET.
       quiet: No progress and no text; only errors.
       json: Print a summary as JSON.
