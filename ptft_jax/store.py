@@ -7,7 +7,7 @@ import pathlib
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-SCHEMA = 6  # raised whenever a bound's constant or an estimator changes
+SCHEMA = 7  # raised whenever a bound's constant or an estimator changes
 CELLS = "cells"
 Config = dict[str, Any]
 
