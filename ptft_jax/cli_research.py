@@ -73,7 +73,8 @@ def paths(
     pretrained policy, of the same network from scratch, and fine-tuned (head, adapter,
     all weights, and the tuned head that mixes radii by held-out costs). Beside them,
     tiers never mixed: laws (harmonic, sandwich), certificates (two-path terms,
-    PAC-Bayes along the path, betting, certified gain) and rates with a fitted constant.
+    PAC-Bayes along the path, betting also on cut costs, certified gain) and rates with
+    a fitted constant.
 
     How to read it: the tuned head should follow the lower of the pretrained line and
     the line of the head without a pull (C1), the gap to pretrained should grow with n
@@ -95,8 +96,8 @@ def paths(
       seeds: Number of replications. Default 6 (quick) or 16 (full).
       observations: Observations of each instance. Default: the world's.
       delta: Failure probability of each certificate.
-      preset: How much to compute. quick: about three minutes on two cores; full: every
-        power of two up to 16,384 instances, many times as long.
+      preset: How much to compute. quick: about two minutes on two cores; full: every
+        power of two up to 16,384 instances, about ten minutes.
       out: Folder of the results. Default results/paths-PRESET.
       quiet: No progress and no text; only errors.
       json: Print a summary as JSON.

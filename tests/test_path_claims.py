@@ -193,12 +193,55 @@ def test_the_slope_of_the_two_path_bound_is_judged(power, word):
     assert bound_claims.slope(two, PART).verdict == "not judged"
 
 
+@pytest.mark.parametrize(
+    ("free", "said"), [((), False), ((64,), False), ((256, 1024), True)]
+)
+def test_a_path_that_does_not_fall_is_named_beside_the_slope(free, said):
+    rows = two_paths(900.0 / np.sqrt(N))
+    heads = [r for r in rows if r["term"] == "total"]
+    rows += [{**r, "term": "path", "value": float(r["n"] not in free)} for r in heads]
+    found = bound_claims.slope(made(harmonic(), bounds=rows), PART)
+    assert ("pretraining path" in found.measured) is said
+    assert found.numbers["pretraining_path"] == [n for n in free if n != N[0]]
+    assert found.verdict == "met"
+
+
+def cut_costs(ratios, seeds=4):
+    rows = []
+    for n, ratio in ratios.items():
+        for name, value in (("tuned_betting_cut", ratio), ("cut_wall", 1.01)):
+            tier = {"tier": "law"} if name == "cut_wall" else {}
+            some = certificate(name, [True] * seeds, n, value=0.5 * value)
+            rows += [{**row, **tier} for row in some]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("ratios", "word"),
+    [
+        ({256: 1.2, 4096: 1.05}, "met"),
+        ({256: 1.2, 4096: 1.07}, "NOT MET"),
+        ({256: 1.26, 65536: 1.01}, "NOT MET"),
+        ({1024: 1.0}, "not judged"),
+        ({}, "not judged"),
+    ],
+)
+def test_the_bound_of_the_cut_cost_is_judged_where_there_is_a_target(ratios, word):
+    result = made(harmonic(), bounds=cut_costs(ratios))
+    found = bound_claims.tightness(result, PART)
+    assert found.verdict == word
+    if word != "not judged":
+        assert found.numbers["n"] == list(ratios)
+        assert found.numbers["ratio"] == pytest.approx(list(ratios.values()))
+        assert found.numbers["wall"] == pytest.approx([1.01] * len(ratios))
+
+
 def test_every_question_of_a_part_is_in_the_report():
     result = made(harmonic(), bounds=two_paths(900.0 / np.sqrt(N)))
     result.facts[PART] |= {"pretrain": PRETRAIN, "synthetic_excess": 0.001}
     result.facts[PART] |= {"synthetic_cost": 2.0}
     verdicts = claims.all_claims(result)
-    assert [v.claim for v in verdicts[PART]] == 2 * ["C1"] + 3 * ["C2"] + 3 * ["C3"]
+    assert [v.claim for v in verdicts[PART]] == 2 * ["C1"] + 3 * ["C2"] + 4 * ["C3"]
     said = text.report(result, verdicts)
     for v in verdicts[PART]:
         assert v.statement in said

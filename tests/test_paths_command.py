@@ -6,7 +6,7 @@ import pytest
 
 from ptft_jax import cli, store
 from ptft_jax.commands import paths as command
-from ptft_jax.paths import curves, run
+from ptft_jax.paths import curves, cut, run
 from ptft_jax.paths.gradients import GradientConfig
 from ptft_jax.paths.policy import PolicyConfig
 from ptft_jax.paths.run import Part, Settings
@@ -54,6 +54,17 @@ def test_terms_add_up(result):
             total = sum(found[term].seeds for term in two_path.TERMS)
             np.testing.assert_allclose(total, found["total"].seeds, rtol=1e-9)
             assert (np.diff(found["selection"].mean) < 0).all()
+    for part in PARTS:
+        mine = [r for r in curves.rows_of(result, part) if r["bound"] == cut.NAME]
+        found = curves.terms(mine, "value", "term", None)
+        parts = found["empirical"].seeds + found["deviation"].seeds
+        np.testing.assert_allclose(parts, found["total"].seeds, rtol=1e-9)
+        # what is bounded is the risk less what the cut takes off, which is little
+        risk = curves.terms(mine, "risk", "term", "total")["total"].seeds
+        whole = risk + found["beyond"].seeds
+        assert (whole >= result.facts[part]["bayes"]).all()
+        assert (0.5 * whole < risk).all()
+        assert (risk < found["scale"].seeds).all()
 
 
 def test_no_law_or_rate_is_called_a_certificate(result):
@@ -137,7 +148,7 @@ def test_command_prints_json(result, tmp_path, monkeypatch, capsys):
     assert cli.main([*line, "--quiet", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     claims = [v["claim"] for v in printed["verdicts"]]
-    assert claims == 2 * ["C1"] + 3 * ["C2"] + 3 * ["C3"]
+    assert claims == 2 * ["C1"] + 3 * ["C2"] + 4 * ["C3"]
     assert (tmp_path / "out" / "report.txt").exists()
 
 

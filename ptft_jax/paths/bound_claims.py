@@ -4,6 +4,7 @@ import numpy as np
 
 from ptft_jax import seed_statistics, verdict
 from ptft_jax.paths import curves as curves_
+from ptft_jax.paths import cut
 from ptft_jax.paths.run import Part, Result
 from ptft_jax.seed_statistics import LEVEL
 from ptft_jax.verdict import TARGET, Verdict
@@ -12,6 +13,7 @@ from theory import scaling, two_path
 LATE = 1024  # n from which the two-path bound is to be below the trivial one
 SLOPE, ALLOWED = -0.5, 0.1  # of the two-path bound over its last n, and how far off
 LAST = 3  # n that the slope is over
+RATIOS = {256: 1.25, 4096: 1.06, 65536: 1.02}  # bound over risk, at most, by n
 
 
 def coverage(result: Result, part: Part) -> Verdict:
@@ -67,12 +69,41 @@ def slope(result: Result, part: Part) -> Verdict:
         return Verdict("C3", statement, f"fewer than {LAST} n", TARGET.none)
     fit = scaling.log_log_slope(total.n[-LAST:], total.mean[-LAST:])
     is_met = abs(fit.slope - SLOPE) <= ALLOWED
-    numbers = {"slope": fit.slope}
+    rows = [r for r in curves_.rows_of(result, part) if r["bound"] == "two_path"]
+    chosen = {r["n"] for r in rows if r["term"] == "path" and r["value"] == 0.0}
+    free = sorted(chosen & set(total.n[-LAST:]))
+    numbers = {"slope": fit.slope, "pretraining_path": free}
     measured = f"slope {fit.slope:.2f}"
+    if free:
+        measured += (
+            f"; at n = {free} the pretraining path is the smaller one, and only its "
+            "selection term falls with n"
+        )
     return Verdict("C3", statement, measured, verdict.decide(is_met), numbers=numbers)
 
 
-QUESTIONS = (coverage, size, slope)
+def tightness(result: Result, part: Part) -> Verdict:
+    """The certificate of the tuned head's cut cost over what it bounds, by n."""
+    value = curves_.totals(result, part).get(cut.NAME)
+    wanted = ", ".join(f"{most:g} at n = {n}" for n, most in RATIOS.items())
+    statement = (
+        f"certified bound of the tuned head's cut cost over its truth ≤ {wanted}"
+    )
+    at = [n for n in RATIOS if value is not None and n in value.n]
+    if value is None or not at:
+        return Verdict("C3", statement, "none of these n", TARGET.none)
+    risk = curves_.totals(result, part, "risk")
+    least = curves_.totals(result, part)["cut_wall"]
+    over = lambda c: (c.seeds / risk[cut.NAME].seeds).mean(1)
+    ratio, lowest = (dict(zip(value.n, over(c), strict=True)) for c in (value, least))
+    shown = [f"{ratio[n]:.3f} at n = {n} (normal law {lowest[n]:.3f})" for n in at]
+    said = verdict.decide(all(ratio[n] <= RATIOS[n] for n in at))
+    numbers = {"n": at, "ratio": [float(ratio[n]) for n in at]}
+    numbers |= {"wall": [float(lowest[n]) for n in at]}
+    return Verdict("C3", statement, ", ".join(shown), said, numbers=numbers)
+
+
+QUESTIONS = (coverage, size, slope, tightness)
 
 
 def dominant(result: Result, part: Part, bound: str = "two_path") -> dict[int, str]:

@@ -33,6 +33,7 @@ CERTIFIED = {
     "pretrained_betting": ("pretrained, betting", "#0072B2"),
     "pretrained_hoeffding": ("pretrained, Hoeffding", "#56B4E9"),
     "tuned_betting": ("tuned, betting", "#D55E00"),
+    "tuned_betting_cut": ("tuned on n/8, betting, costs cut", "#009E73"),
     "pac_bayes_path": ("head, PAC-Bayes on the path", "#CC79A7"),
 }
 
