@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import arg
 
-from ptft_jax.cli_research import arena, paths
+from ptft_jax.cli_research import arena, paths, sweep
 from ptft_jax.options import Count, File, Flag, Name, Number, Text
 
 
@@ -197,6 +197,7 @@ COMMANDS = {
     "pretrain": pretrain,
     "arena": arena,
     "paths": paths,
+    "sweep": sweep,
     "worlds": worlds,
     "info": info,
 }

@@ -108,3 +108,57 @@ def paths(
         world, mismatch, n, seeds, observations, delta, preset, out
     )
     command.execute(options, quiet, json)
+
+
+def sweep(
+    grid: Annotated[str, tyro.conf.Positional, arg(metavar="GRID")],
+    action: Annotated[
+        Literal["run", "status", "report"],
+        tyro.conf.Positional,
+        arg(metavar="{run,status,report}"),
+    ] = "run",
+    *,
+    out: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None,
+    chunk: Count = None,
+    retry: Flag = False,
+    distributed: Annotated[
+        str | None, arg(metavar="auto|ADDRESS,K,I", help_behavior_hint="")
+    ] = None,
+    quiet: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Run thousands of cells as a few compiled programs, and go on after any stop.
+
+    GRID is a name (harmonic, head, mismatch, finetune or pretraining, each with a twin
+    NAME_small that takes seconds), FILE.toml, or FILE.py:NAME with a mapping GRIDS. A
+    cell is a static configuration, which costs a compile, and traced values (n, seed,
+    mismatch, radius, learning rate, delta), which do not: all cells of one
+    configuration are one program, spread over all devices.
+
+    run: computes the cells without a record. Killed at any moment it loses the cells in
+    flight alone; the same line goes on. Several processes or machines may work on one
+    folder. status: what is there. report: writes table.parquet, table.csv, summary.csv
+    (means over seeds, standard errors), figures/ and manifest.json, as run does.
+
+    A TOML file names the task and crosses the lists of each block:
+    task = "head", [[block]], n = [64, 1024], radius = [0.03, 0.3], seeds = 16
+
+    Example: ptft sweep head_small --out /content/drive/MyDrive/head_small
+
+    Args:
+      grid: The sweep.
+      action: What to do.
+      out: Folder of the results, on a drive that outlives the machine. Default
+        results/sweep-GRID.
+      chunk: Cells of one call of a program. Default: as many as fit in memory.
+      retry: Compute cells again that have failed.
+      distributed: One mesh over several hosts: auto on Cloud TPU and Slurm, else the
+        address of the first with its port, their number and this one's index. The first
+        writes.
+      quiet: No progress and no text; only errors.
+      json: Print a summary as JSON.
+    """
+    from ptft_jax.commands import sweep as command
+
+    options = command.SweepOptions(grid, action, out, chunk, retry, distributed)
+    command.execute(options, quiet, json)

@@ -1,0 +1,158 @@
+"""`ptft sweep`: runs, watches and reports a sweep."""
+
+import io
+import json as json_
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+
+from ptft_jax import (
+    compilation,
+    grid_files,
+    plotting,
+    progress,
+    provenance,
+    store,
+    sweep,
+    sweep_figure,
+    sweep_tables,
+)
+from ptft_jax.commands import common
+from ptft_jax.errors import UsageError
+from ptft_jax.grid import Grid
+from ptft_jax.sweep import State
+
+
+class SweepOptions(NamedTuple):
+    """What the user asked of `sweep`."""
+
+    grid: str
+    action: str = "run"
+    out: str | None = None
+    chunk: int | None = None
+    retry: bool = False
+    distributed: str | None = None
+
+
+def execute(options: SweepOptions, quiet: bool, json: bool) -> None:
+    """Runs, shows the state of, or reports a sweep.
+
+    Args:
+      options: what was asked for.
+      quiet: no progress, no text.
+      json: print a summary as JSON.
+
+    Raises:
+      UsageError: the request is impossible; nothing was written.
+      KeyboardInterrupt: saying what was kept.
+    """
+    if options.chunk is not None and options.chunk < 1:
+        raise UsageError(f"--chunk must be at least 1, got {options.chunk}")
+    found = grid_files.find(options.grid)
+    folder = pathlib.Path(options.out or f"results/sweep-{_name(options.grid)}")
+    common.check_place("--out", folder, is_folder=True)
+    summary: dict[str, Any] = {"folder": str(folder)}
+    if options.action == "run":
+        summary |= _run(found, folder, options, quiet)
+    if jax.process_index() > 0:
+        return
+    state = sweep.look(found, folder)
+    summary |= sweep_tables.status(state)
+    if options.action != "status" and summary["finished"]:
+        _write(found, state, folder, options.grid)
+    if json:
+        print(json_.dumps(summary, indent=1))
+    elif not quiet:
+        _show(found, state, summary, options)
+
+
+def _name(given: str) -> str:
+    path, _, name = given.partition(":")
+    return name or pathlib.Path(path).stem
+
+
+def _run(
+    found: Grid, folder: pathlib.Path, options: SweepOptions, quiet: bool
+) -> dict[str, Any]:
+    _open_devices(options.distributed)
+    compilation.keep_programs()
+    total = float(len(sweep.look(found, folder).points))
+    with progress.watch(total, quiet or jax.process_index() > 0) as watched:
+        try:
+            tally = sweep.run(found, folder, watched, options.chunk, options.retry)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted: finished cells are kept in {folder}; the same command "
+                "goes on from there"
+            ) from None
+    return {"computed": tally.computed, "compiles": tally.compiles}
+
+
+def _open_devices(distributed: str | None) -> None:
+    """Cores of a CPU as devices; several hosts where the user says so."""
+    if distributed is None:
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    elif distributed == "auto":
+        jax.distributed.initialize()
+    else:
+        try:
+            address, count, index = distributed.split(",")
+            jax.distributed.initialize(address, int(count), int(index))
+        except ValueError:
+            raise UsageError(
+                "--distributed takes auto or ADDRESS:PORT,COUNT,INDEX; got "
+                f"{distributed!r}"
+            ) from None
+
+
+def _write(found: Grid, state: State, folder: pathlib.Path, given: str) -> None:
+    table, means = sweep_tables.cells(state), sweep_tables.summary(state)
+    store.write_text(folder / "table.parquet", _bytes(table.write_parquet))
+    store.write_text(folder / "table.csv", table.write_csv())
+    store.write_text(folder / "summary.csv", means.write_csv())
+    manifest = {
+        "grid": given,
+        "task": found.task.name,
+        "about": found.about,
+        "schema": store.SCHEMA,
+        **sweep_tables.status(state),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+    }
+    text = json_.dumps(manifest, indent=1, sort_keys=True)
+    store.write_text(folder / "manifest.json", text + "\n")
+    figure = sweep_figure.draw(found, state)
+    if figure is not None:
+        for form in ("png", "pdf"):
+            path = folder / "figures" / f"{_name(given)}.{form}"
+            store.write_text(path, plotting.to_bytes(figure, form))
+
+
+def _bytes(write) -> bytes:
+    buffer = io.BytesIO()
+    write(buffer)
+    return buffer.getvalue()
+
+
+def _show(found: Grid, state: State, summary: dict[str, Any], options) -> None:
+    print(f"{found.about} (task {found.task.name})")
+    print(
+        f"{summary['finished']} of {summary['cells']} cells finished, "
+        f"{summary['failed']} failed, {summary['missing']} missing"
+    )
+    for line, count in summary["errors"].items():
+        print(f"failed in {count} cells: {line}")
+    if summary["failed"]:
+        print("--retry computes them again")
+    if summary["not_finite"]:
+        print(f"results that are not finite: {len(summary['not_finite'])} cells")
+    for line in summary["complaints"]:
+        print(f"warning: {line}")
+    if summary["foreign"]:
+        print(f"{summary['foreign']} records of other sweeps are left alone")
+    if options.action == "status" or not summary["finished"]:
+        return
+    print(sweep_tables.text(state, found.task.shown))
+    print(f"tables and figures: {summary['folder']}")
