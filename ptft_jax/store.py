@@ -148,6 +148,22 @@ def find(folder: str | os.PathLike, configs: list[Config]) -> Found:
     return Found(records, complaints, foreign)
 
 
+def has(folder: str | os.PathLike, config: Config) -> bool:
+    """Whether a cell has a record that can be used.
+
+    Args:
+      folder: of the run.
+      config: all that decides the cell's result.
+
+    Returns:
+      False where there is no file, or one that is damaged or of another cell.
+    """
+    try:
+        return _read(record_path(folder, cell_id(config)))["config"] == config
+    except ValueError:
+        return False
+
+
 def _read(path: pathlib.Path) -> dict[str, Any]:
     if path.suffix != ".json":
         raise ValueError("no record of a cell")

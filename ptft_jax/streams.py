@@ -4,18 +4,18 @@ import hashlib
 
 import jax
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 
 def _tag(stream: str) -> int:
     return int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")
 
 
-def cell_key(seed: int, stream: str, n: int) -> Key[Array, ""]:
+def cell_key(seed: int | Int[Array, ""], stream: str, n: int) -> Key[Array, ""]:
     """The key of one use in one cell, by `fold_in`.
 
     Args:
-      seed: of the replication, ≥ 0.
+      seed: of the replication, ≥ 0; it may be traced.
       stream: what the key is for.
       n: instances of the cell, or 0 for what all n have in common.
 

@@ -1,6 +1,5 @@
 """Runs a sweep: what is finished is skipped, every group is compiled once."""
 
-import dataclasses
 import pathlib
 from typing import Any, NamedTuple
 
@@ -104,7 +103,7 @@ def run(
     skipped = state.of_status(OK) + ([] if retry else state.of_status(FAILED))
     done = {each.name for each in skipped}
     if done:
-        progress.advance(len(done), f"{len(done)} cells are finished already")
+        progress.advance(float(len(done)), f"{len(done)} cells are finished already")
     own = np.array([each.name not in done for each in state.points])
     missing = [
         e for e, is_open in zip(state.points, _agreed(own), strict=True) if is_open
@@ -117,7 +116,7 @@ def run(
             made = program.build(grid.task, config, folder, len(members), chunk)
         except Exception as error:
             writer.failed(members, error)
-            progress.advance(len(members), f"{config}: {worker.told(error)}")
+            progress.advance(float(len(members)), f"{config}: {worker.told(error)}")
             computed, failed = computed + len(members), failed + len(members)
             continue
         compiles += 1
@@ -132,17 +131,3 @@ def _agreed(own: Bool[np.ndarray, "k"]) -> Bool[np.ndarray, "k"]:
     if jax.process_count() == 1:
         return own
     return np.asarray(multihost_utils.broadcast_one_to_all(own), bool)
-
-
-def fields(each: Point) -> dict[str, Any]:
-    """A point's values by field, static ones first.
-
-    Args:
-      each: the point.
-
-    Returns:
-      Values as a table shows them: sequences as text.
-    """
-    static = dataclasses.asdict(each.config)
-    shown = {k: str(v) if isinstance(v, list | tuple) else v for k, v in static.items()}
-    return {**shown, **each.swept}

@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from ptft_jax import sweep
+from ptft_jax import task
 from ptft_jax.sweep import State
 from ptft_jax.task import SEED
 from ptft_jax.worker import FAILED, OK
@@ -21,7 +21,7 @@ def cells(state: State) -> pl.DataFrame:
       that was interrupted gives the table of one that was not.
     """
     rows = [
-        {**sweep.fields(each), **state.records[each.name]["metrics"]}
+        {**task.fields(each), **state.records[each.name]["metrics"]}
         for each in state.of_status(OK)
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
@@ -53,7 +53,7 @@ def varying(state: State) -> list[str]:
     """
     values: dict[str, set[Any]] = {}
     for each in state.points:
-        for field, value in sweep.fields(each).items():
+        for field, value in task.fields(each).items():
             values.setdefault(field, set()).add(value)
     return [f for f, seen in values.items() if len(seen) > 1 and f != SEED]
 

@@ -5,6 +5,7 @@ To write one of your own, see `tasks/gaussian_law.py`, the shortest.
 """
 
 import dataclasses
+import json
 import math
 import pathlib
 from collections.abc import Callable, Mapping
@@ -101,12 +102,13 @@ def record_config(task: Task, config: Any, swept: Swept) -> store.Config:
     Returns:
       JSON-serialisable; its hash names the record.
     """
-    return {
+    whole = {
         "task": task.name,
         "version": task.version,
         "static": dataclasses.asdict(config),
         "swept": dict(swept),
     }
+    return json.loads(json.dumps(whole))  # sequences as a record gives them back
 
 
 def point(task: Task, cell: Mapping[str, Any]) -> Point:
@@ -143,6 +145,20 @@ def point(task: Task, cell: Mapping[str, Any]) -> Point:
     except (TypeError, ValueError) as error:
         raise UsageError(f"cell {dict(cell)} of task {task.name}: {error}") from None
     return Point(config, swept, store.cell_id(record_config(task, config, swept)))
+
+
+def fields(each: Point) -> dict[str, Any]:
+    """A point's values by field, static ones first.
+
+    Args:
+      each: the point.
+
+    Returns:
+      Values as a table shows them: sequences as text.
+    """
+    static = dataclasses.asdict(each.config)
+    shown = {k: str(v) if isinstance(v, list | tuple) else v for k, v in static.items()}
+    return {**shown, **each.swept}
 
 
 def groups(points: list[Point]) -> dict[Any, list[Point]]:

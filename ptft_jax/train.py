@@ -54,7 +54,9 @@ def init(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
 
 
 def make_steps(
-    loss: LossFn, optimizer: optax.GradientTransformation, decay: float = 0.0
+    loss: LossFn,
+    optimizer: optax.GradientTransformation,
+    decay: float | Float[Array, ""] = 0.0,
 ) -> Callable[[TrainState, Key[Array, "k"]], tuple[TrainState, Float[Array, "k"]]]:
     """Returns `steps(state, keys) -> (state, losses)`: one scan, a step a key.
 

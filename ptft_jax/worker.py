@@ -45,6 +45,20 @@ class Writer:
             "commit": provenance.commit(),
         }
 
+    def is_done(self, each: Point) -> bool:
+        """Whether another process has finished a cell; never where this one writes all.
+
+        Args:
+          each: the cell.
+
+        Returns:
+          True where there is a record that can be used.
+        """
+        if jax.process_count() > 1:
+            return False
+        config = task.record_config(self.task, each.config, each.swept)
+        return store.has(self.folder, config)
+
     def save(self, each: Point, status: str, record: dict[str, Any]) -> None:
         """Writes the record of a cell.
 
@@ -101,9 +115,8 @@ class Worker(NamedTuple):
         chunk: list[Point] = []
         while waiting and len(chunk) < self.made.chunk:
             each = waiting.popleft()
-            path = store.record_path(self.writer.folder, each.name)
-            if not self.retry and jax.process_count() == 1 and path.exists():
-                self.progress.advance(1)
+            if not self.retry and self.writer.is_done(each):
+                self.progress.advance(1.0)
             else:
                 chunk.append(each)
         return chunk
@@ -124,19 +137,22 @@ class Worker(NamedTuple):
         except Exception as error:
             self.writer.failed(chunk, error)
             line = f"{len(chunk)} cells failed, {told(error)}"
-            self.progress.advance(len(chunk), line)
+            self.progress.advance(float(len(chunk)), line)
             return len(chunk)
         wall = (time.perf_counter() - begin) / len(chunk)
         failed = 0
         for each, output in zip(chunk, outputs, strict=True):
             failed += not self.keep(each, output, wall)
-        self.progress.advance(len(chunk), f"{len(chunk)} cells done")
+        self.progress.advance(float(len(chunk)), f"{len(chunk)} cells done")
         return failed
 
     def keep(self, each: Point, output: Any, wall: float) -> bool:
         """Writes one record; returns whether the cell has a result."""
         try:
             metrics = self.writer.task.finish(each.config, each.swept, output)
+            twice = metrics.keys() & task.fields(each).keys()
+            if twice:
+                raise ValueError(f"metrics {sorted(twice)} have the names of fields")
         except Exception as error:
             self.writer.failed([each], error)
             self.progress.note(f"cell {each.name}: {told(error)}")
