@@ -44,7 +44,7 @@ def is_adapter(path: tuple, leaf: Any) -> bool:
     return leaf.ndim == 1 or "shift" in name or "stretch" in name
 
 
-def adapter(params: Any, rate: float) -> Class:
+def adapter(params: Any, rate: float | Float[Array, ""]) -> Class:
     """The class that trains the leaves chosen by `is_adapter`.
 
     Args:
@@ -60,7 +60,7 @@ def adapter(params: Any, rate: float) -> Class:
     )
 
 
-def full(params: Any, rate: float) -> Class:
+def full(params: Any, rate: float | Float[Array, ""]) -> Class:
     """The class that trains every parameter.
 
     Args:

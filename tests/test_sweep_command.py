@@ -106,7 +106,7 @@ def test_shipped_tasks_measure_what_they_say(tmp_path):
     assert rows["tightness"][1] < rows["tightness"][0]
     assert rows["holds"].to_list() == [1.0, 1.0]
     # another task on the same instances, pool and network
-    brief = {"segments": 2, "segment_steps": 20, "batch": 32}
+    brief = {"segments": 2, "segment_steps": 20, "batch": 32, "rate": 0.01}
     cells = [{**cell, **brief} for cell in cells]
     found = grid.Grid(gradient.TASK, cells[1:], "gradient")
     assert sweep.run(found, tmp_path, progress.Silent()).failed == 0

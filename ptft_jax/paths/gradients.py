@@ -129,7 +129,7 @@ def make_train(
 
     compiled = jax.jit(fit)
 
-    def run(start: Start, instances: Instances, n_fit: int, n: int, key):
+    def run(start: Start, instances: Instances, n_fit, n, key):
         return compiled(*start, instances, n_fit, n, key)
 
     return run

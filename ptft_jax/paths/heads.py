@@ -109,11 +109,11 @@ def make_fit(problem: Problem, radii: tuple[float, ...]) -> Callable[..., Fits]:
     return run
 
 
-def num_fitted(n: int) -> int:
+def num_fitted(n: int | Int[Array, ""]) -> int | Int[Array, ""]:
     """n₁: all but the last of `NUM_FOLDS` folds.
 
     Args:
-      n: instances.
+      n: instances; it may be traced.
 
     Returns:
       The number of positions below n in the folds before the last.
