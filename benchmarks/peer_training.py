@@ -1,0 +1,155 @@
+"""A pretraining step in JAX and in PyTorch, side by side; see `benchmarks.peers`."""
+
+import importlib.util
+import os
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from ptft_jax import checkpoint, losses, model, pretrain, train
+
+THREADS = 2
+NAMES = ("jax", "jax with sampling", "torch eager", "torch compiled")
+
+
+def batch_loss(network: model.Network) -> train.LossFn:
+    """Mean pretraining loss of a batch that was drawn before."""
+    one = lambda params, example: losses.pretraining_loss(params, network, example)
+    return lambda params, batch: jax.vmap(one, (None, 0))(params, batch).mean()
+
+
+def sampled(config: pretrain.PretrainConfig, shape: tuple[int, int, int], key):
+    """A chunk of batches, as `pretrain.run` would draw them; leaves [chunk, b, …]."""
+    num_portfolios, n, m = shape
+
+    def batch(key):
+        one = lambda key: pretrain.BROAD_PRIOR(
+            key, n, m, config.num_quantiles, config.num_future
+        )
+        return jax.vmap(one)(jax.random.split(key, num_portfolios))
+
+    keys = jax.random.split(key, config.chunk)
+    return jax.jit(lambda keys: jax.lax.map(batch, keys))(keys)
+
+
+def jax_chunks(network, config, shape, params, batches) -> dict[str, Callable]:
+    """The compiled chunk of steps, with batches given and with batches drawn inside."""
+    optimizer = pretrain.make_optimizer(config)
+    drawn = pretrain.make_loss(network, config, shape)
+    keys = jax.random.split(jax.random.key(2), config.chunk)
+    found = {}
+    for name, loss, given in (
+        ("jax", batch_loss(network), batches),
+        ("jax with sampling", drawn, keys),
+    ):
+        steps = train.make_steps(loss, optimizer, config.average_decay)
+        state, program = train.init(params, optimizer), jax.jit(steps)
+        found[name] = lambda p=program, s=state, g=given: jax.block_until_ready(p(s, g))
+    return found
+
+
+def _to_torch(batches) -> list:
+    import torch
+
+    from benchmarks import torch_network
+
+    arrays = (
+        batches.portfolio.observations,
+        batches.portfolio.valid,
+        batches.quantiles,
+        batches.future,
+    )
+    leaves = [torch.from_numpy(np.array(a)) for a in arrays]
+    return [torch_network.Batch(*row) for row in zip(*leaves, strict=True)]
+
+
+def torch_chunks(network, config, params, batches) -> dict[str, Callable]:
+    """A chunk of steps in PyTorch on the same batches, eager and by inductor."""
+    import torch
+
+    from benchmarks import torch_network
+
+    torch.set_num_threads(THREADS)
+    given, found = _to_torch(batches), {}
+    for name, compiled in (("torch eager", False), ("torch compiled", True)):
+        trainer = torch_network.Trainer(
+            torch_network.Network(network, params), config, compiled
+        )
+        found[name] = lambda t=trainer: [t.step(batch) for batch in given]
+    return found
+
+
+def agreement(network, params, batches) -> tuple[float, float]:
+    """Relative differences of the loss and, over leaves at worst, of gradients."""
+    from benchmarks import torch_network
+
+    first = jax.tree.map(lambda leaf: leaf[0], batches)
+    value, grads = jax.jit(jax.value_and_grad(batch_loss(network)))(params, first)
+    peer = torch_network.Network(network, params)
+    loss = torch_network.loss(peer, _to_torch(batches)[0])
+    loss.backward()
+    worst = 0.0
+    for name, parameter in peer.named_parameters():
+        ours = torch_network.flax_leaf(grads, name)
+        gap = np.linalg.norm(parameter.grad.numpy() - ours) / np.linalg.norm(ours)
+        worst = max(worst, float(gap))
+    return abs(float(loss) / float(value) - 1.0), worst
+
+
+def _seconds(program: Callable) -> float:
+    start = time.perf_counter()
+    program()
+    return time.perf_counter() - start
+
+
+def in_turns(programs: dict[str, Callable], repeats: int) -> dict[str, np.ndarray]:
+    """Wall times of programs called in turn, after a first call each.
+
+    Args:
+      programs: by name; each waits for its own result.
+      repeats: timed calls of each.
+
+    Returns:
+      Seconds, [repeats] each, and under `name + " first"` those of the first call.
+    """
+    firsts = {f"{name} first": np.array([_seconds(p)]) for name, p in programs.items()}
+    rounds = [
+        {name: _seconds(program) for name, program in programs.items()}
+        for _ in range(repeats)
+    ]
+    return firsts | {name: np.array([r[name] for r in rounds]) for name in programs}
+
+
+def report(repeats: int) -> None:
+    """Prints milliseconds a step by shape, and the ratios of the medians.
+
+    Args:
+      repeats: timed chunks of each implementation and shape.
+    """
+    network, params, _ = checkpoint.load_shipped()
+    if network != model.Network():
+        raise SystemExit("the shipped network is not of the default configuration")
+    config, has_torch = pretrain.PretrainConfig(), importlib.util.find_spec("torch")
+    if not has_torch:
+        print("torch: not installed, not timed (pip install torch==2.13.0)")
+    sums = dict.fromkeys(NAMES if has_torch else NAMES[:2], 0.0)
+    for shape in config.shapes:
+        batches = sampled(config, shape, jax.random.key(1))
+        programs = jax_chunks(network, config, shape, params, batches)
+        if has_torch:
+            loss_gap, grad_gap = agreement(network, params, batches)
+            print(f"{shape}: loss differs by {loss_gap:.1e}, gradients {grad_gap:.1e}")
+            programs |= torch_chunks(network, config, params, batches)
+        times = in_turns(programs, repeats)
+        row = []
+        for name in programs:
+            step = 1e3 * float(np.median(times[name])) / config.chunk
+            first = float(times[f"{name} first"][0])
+            sums[name] += step / len(config.shapes)
+            row.append(f"{name} {step:.1f} ms (first chunk {first:.1f} s)")
+        print(f"{shape}: " + ", ".join(row), flush=True)
+    print(f"mean over shapes, load {os.getloadavg()[0]:.1f}, {THREADS} threads:")
+    for name, step in sums.items():
+        print(f"  {name:18s} {step:6.1f} ms  {step / sums['jax']:.2f} times ours")
