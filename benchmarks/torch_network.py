@@ -209,4 +209,4 @@ class Trainer:
         self.schedule.step()
         with torch.no_grad():
             torch._foreach_lerp_(self.average, self.params, 1.0 - self.decay)
-        return float(value.detach())
+        return value.item()
