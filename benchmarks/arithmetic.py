@@ -58,7 +58,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
-    network, config = model.Network(), pretrain.PretrainConfig()
+    network = model.Network()
+    config = pretrain.PretrainConfig(chunk=peer_training.CHUNK)
     key = jax.random.key(0)
     params = jax.jit(pretrain.init_params, static_argnums=0)(network, key)
     square = jax.random.normal(key, (SIZE, SIZE))

@@ -12,6 +12,7 @@ from ptft_jax import checkpoint, losses, model, pretrain, train
 from ptft_jax.worlds.world import in_float64
 
 THREADS = len(os.sched_getaffinity(0))
+CHUNK = 5  # short turns, so that other work on the machine meets all alike
 NAMES = ("jax", "jax with sampling", "torch eager", "torch compiled")
 
 
@@ -141,7 +142,8 @@ def report(repeats: int) -> None:
     network, params, _ = checkpoint.load_shipped()
     if network != model.Network():
         raise SystemExit("the shipped network is not of the default configuration")
-    config, has_torch = pretrain.PretrainConfig(), importlib.util.find_spec("torch")
+    config = pretrain.PretrainConfig(chunk=CHUNK)
+    has_torch = importlib.util.find_spec("torch")
     if not has_torch:
         print("torch: not installed, not timed (pip install torch==2.13.0)")
     else:
