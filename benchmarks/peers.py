@@ -20,6 +20,7 @@ two threads each.
 """
 
 import argparse
+import os
 
 from benchmarks import peer_decisions, peer_training
 
@@ -33,6 +34,9 @@ def main() -> None:
     parser.add_argument("--m", type=int, default=10)
     parser.add_argument("--quantile", type=float, default=0.95)
     args = parser.parse_args()
+    # OpenMP threads that spin at barriers crawl when other work shares the cores (300
+    # rounds of LightGBM: 14 s instead of 2); read when torch or lightgbm is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if args.which == "training":
         peer_training.report(args.repeats)
     else:
