@@ -204,19 +204,17 @@ def features(portfolio: Portfolio, stats: Statistics) -> Features:
     noise, shrinkage, residual, instance = _summaries(portfolio, own, stats)
     units = jnp.log1p(portfolio.observations / stats.unit).clip(0.0, 5.0)
     log_ratio = jnp.log(own.ratio + 0.1).clip(-3.0, 4.0)
-    observation = jnp.stack(
-        [
-            residual / 2.0,
-            jnp.tanh(residual),
-            log_ratio,
-            jnp.sqrt(own.ratio.clip(0.0, 30.0)),
-            (portfolio.observations <= 0).astype(scale.dtype),
-            units / 3.0,
-            log_ratio + 0.5 * own.level[:, None],
-        ],
-        axis=-1,
-    )
-    pooled = _masked_mean(observation, portfolio.valid[..., None], 1)
+    observation = [
+        residual / 2.0,
+        jnp.tanh(residual),
+        log_ratio,
+        jnp.sqrt(own.ratio.clip(0.0, 30.0)),
+        (portfolio.observations <= 0).astype(scale.dtype),
+        units / 3.0,
+        log_ratio + 0.5 * own.level[:, None],
+    ]
+    # Each by itself: stacked first, they would be written out interleaved.
+    pooled = jnp.stack([_masked_mean(x, portfolio.valid, -1) for x in observation], -1)
     unit = jnp.broadcast_to(jnp.where(stats.is_lattice, stats.unit, 0.0), scale.shape)
     return Features(scale, noise, shrinkage, unit, pooled, instance)
 
