@@ -1,11 +1,13 @@
 """What the network sees: unit-free summaries of a portfolio and its instances."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ptft_jax import accumulators
 from ptft_jax.types import Portfolio
 
 MAX_INSTANCES = 512.0  # the network is told of at most this many
@@ -101,15 +103,9 @@ def _trigamma(x):
     return 1.0 / x**2 + 1.0 / y + 1.0 / (2.0 * y**2) + 1.0 / (6.0 * y**3)
 
 
-def _prior_count(portfolio, own):
+def _prior_count(log_variance, expected):
     """d₀ of a scaled inverse χ² prior of the variances, by moments (Smyth, 2004)."""
-    spare = portfolio.num_observed - 1.0
-    used = spare >= 1.0
-    log_variance = jnp.log(own.sd**2 + 1e-5)
-    average = _masked_mean(log_variance, used)
-    observed = _masked_mean((log_variance - average) ** 2, used)
-    expected = _masked_mean(_trigamma(jnp.maximum(spare, 1.0) / 2.0), used)
-    excess = jnp.maximum(observed - expected, 1e-3)
+    excess = jnp.maximum(log_variance.variance - expected.mean, 1e-3)
     # Solves 1/x + 1/(2x²) = excess, which is ψ′(x) = excess to second order.
     half = (1.0 + jnp.sqrt(1.0 + 2.0 * excess)) / (2.0 * excess)
     return (2.0 * half).clip(*PRIOR_COUNTS)
@@ -150,6 +146,58 @@ def _summaries(portfolio, own, stats):
     return noise, shrinkage, residual, jnp.stack(rows, axis=-1)
 
 
+class _Levels(NamedTuple):
+    present: accumulators.Moments  # its weight counts instances
+    log_mean: accumulators.Moments
+    closest: accumulators.Largest  # less the smallest difference
+
+
+class _Noises(NamedTuple):
+    fraction: accumulators.Largest  # distance of multiples of the unit from whole ones
+    multiple: accumulators.Largest
+    variance: accumulators.Moments
+    level: accumulators.Moments
+    per_count: accumulators.Moments
+    log_variance: accumulators.Moments
+    sampling: accumulators.Moments  # variance of the log variance by sampling alone
+
+
+def _levels(part):
+    count = part.num_observed
+    mean = part.observations.sum(-1) / jnp.maximum(count, 1.0)
+    log_mean = jnp.log(jnp.maximum(mean, 1e-30))
+    weigh = lambda mask: mask.astype(count.dtype)
+    return _Levels(
+        accumulators.moments(mean, weigh(part.present)),
+        accumulators.moments(log_mean, weigh(part.present & (mean > 0))),
+        accumulators.Largest(-smallest_gap(part.observations, part.valid)),
+    )
+
+
+def _noises(part, center, unit):
+    count, present = part.num_observed, part.present.astype(center.dtype)
+    multiple = jnp.where(part.valid, part.observations / unit, 0.0)
+    own = _own(part, _scale(part, center), center)
+    spare = jnp.maximum(count - 1.0, 0.0)
+    used = (spare >= 1.0).astype(center.dtype)
+    sampling = _trigamma(jnp.maximum(spare, 1.0) / 2.0)
+    return _Noises(
+        accumulators.Largest(jnp.abs(multiple - jnp.round(multiple)).max()),
+        accumulators.Largest(multiple.max()),
+        accumulators.moments(own.sd**2, spare),
+        accumulators.moments(own.level, present),
+        accumulators.moments(1.0 / jnp.maximum(count, 1.0), present),
+        accumulators.moments(jnp.log(own.sd**2 + 1e-5), used),
+        accumulators.moments(sampling, used),
+    )
+
+
+def _rows(part, stats):
+    own = _own(part, _scale(part, stats.center), stats.center)
+    *_, rows = _summaries(part, own, stats)
+    return accumulators.moments(rows, part.present.astype(rows.dtype))
+
+
 def statistics(portfolio: Portfolio) -> Statistics:
     """Summaries of the whole portfolio.
 
@@ -159,34 +207,40 @@ def statistics(portfolio: Portfolio) -> Statistics:
     Returns:
       Statistics; scaling all observations scales `center` and `unit` alone.
     """
-    present, count = portfolio.present, portfolio.num_observed
-    mean = portfolio.observations.sum(-1) / jnp.maximum(count, 1.0)
-    log_mean = jnp.log(jnp.maximum(mean, 1e-30))
-    center = jnp.exp(_masked_mean(log_mean, present & (mean > 0)))
-    unit = smallest_gap(portfolio.observations, portfolio.valid)
+    return gathered_statistics(lambda summarize: summarize(portfolio))
+
+
+def gathered_statistics(
+    gather: Callable[[Callable[[Portfolio], Any]], Any],
+) -> Statistics:
+    """`statistics` of a portfolio that is only ever seen in parts, in three passes.
+
+    Args:
+      gather: takes a function from a part to a tree of accumulators, and returns those
+        of all parts pooled.
+
+    Returns:
+      Statistics of all parts together.
+    """
+    levels = gather(_levels)
+    center, unit = jnp.exp(levels.log_mean.mean), -levels.closest.value
     # A smaller unit is as good as none, and dividing by it would overflow.
     unit = jnp.where(jnp.isfinite(unit), jnp.maximum(unit, 1e-6 * center), center)
-    multiple = jnp.where(portfolio.valid, portfolio.observations / unit, 0.0)
-    is_lattice = (jnp.abs(multiple - jnp.round(multiple)) < 0.02).all() & (unit > 0)
-    is_lattice &= multiple.max() < MAX_MULTIPLE
-    own = _own(portfolio, _scale(portfolio, center), center)
-    spare = jnp.maximum(count - 1.0, 0.0)
-    pooled = jnp.sqrt((spare * own.sd**2).sum() / jnp.maximum(spare.sum(), 1.0) + 1e-4)
-    noise = jnp.where(spare.sum() > 0, pooled, DEFAULT_NOISE)
-    average = _masked_mean(own.level, present)
-    total = _masked_mean((own.level - average) ** 2, present)
-    within = _masked_mean(noise**2 / jnp.maximum(count, 1.0), present)
+    found = gather(lambda part: _noises(part, center, unit))
+    is_lattice = (found.fraction.value < 0.02) & (unit > 0)
+    is_lattice &= found.multiple.value < MAX_MULTIPLE
+    pooled = jnp.sqrt(found.variance.mean + 1e-4)
+    noise = jnp.where(found.variance.weight > 0, pooled, DEFAULT_NOISE)
+    total, within = found.level.variance, noise**2 * found.per_count.mean
     spread = jnp.sqrt(jnp.maximum(total - within, 0.02 * total + 1e-4))
-    prior_count = _prior_count(portfolio, own)
-    num = present.sum() * 1.0
+    prior_count = _prior_count(found.log_variance, found.sampling)
+    num = levels.present.weight
     stats = Statistics(
         num, center, unit, is_lattice, noise, prior_count, spread, jnp.zeros(0)
     )
-    *_, rows = _summaries(portfolio, own, stats)
-    weight = present[:, None]
-    means = _masked_mean(rows, weight, 0)
-    spreads = jnp.sqrt(_masked_mean((rows - means) ** 2, weight, 0) + 1e-8)
-    return stats._replace(moments=jnp.concatenate([means, spreads]))
+    rows = gather(lambda part: _rows(part, stats))
+    spreads = jnp.sqrt(rows.variance + 1e-8)
+    return stats._replace(moments=jnp.concatenate([rows.mean, spreads]))
 
 
 def features(portfolio: Portfolio, stats: Statistics) -> Features:

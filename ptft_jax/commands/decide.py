@@ -92,7 +92,7 @@ def run(
             report=_stages(watched, work),
         )
     decided = decided._replace(notes=[*notes, *decided.notes])
-    store.write_text(out, decide_.to_csv(decided.rows))
+    store.write_text(out, decide_.encoded(decided.table, out.suffix))
     summary = {"decisions": str(out), **decide_.summary(decided)}
     if json:
         print(json_.dumps(summary, indent=1))
