@@ -174,10 +174,17 @@ def _table(
 ) -> pl.DataFrame:
     count = np.asarray(portfolio.num_observed).astype(int)
     mean = np.asarray(portfolio.observations).sum(1, dtype=np.float64) / count
-    numbers = pl.DataFrame({**columns, "mean": mean})
-    return pl.DataFrame({"instance": names}).with_columns(
-        numbers.select(pl.all().round_sig_figs(7)).get_columns() + [pl.Series("observations", count)]
-    )
+    numbers = {k: _rounded(x) for k, x in {**columns, "mean": mean}.items()}
+    return pl.DataFrame({"instance": names, **numbers, "observations": count})
+
+
+def _rounded(x: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
+    """To 7 significant digits, all that float32 has; the nearest numbers to those."""
+    with np.errstate(divide="ignore"):
+        power = 6.0 - np.floor(np.log10(np.abs(x)))
+    power = np.where(np.isfinite(power), power, 0.0)
+    up, down = 10.0 ** np.maximum(power, 0.0), 10.0 ** np.maximum(-power, 0.0)
+    return np.round(x * up / down) * down / up
 
 
 def encoded(table: pl.DataFrame, suffix: str) -> bytes:
