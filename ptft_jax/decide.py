@@ -13,6 +13,7 @@ from ptft_jax import (
     data,
     dependence,
     finetune,
+    gate,
     left_out,
     risk,
     shapes,
@@ -118,9 +119,11 @@ def decide(
     else:
         past = dependence.examine(portfolio)
     report("deciding")
+    before = left_out.decide(network, pretrained, padded)
+    is_changed = chosen is not None and chosen != gate.UNCHANGED
     decisions = {
-        "decision": left_out.decide(network, policy, padded),
-        "decision_pretrained": left_out.decide(network, pretrained, padded),
+        "decision": left_out.decide(network, policy, padded) if is_changed else before,
+        "decision_pretrained": before,
         "saa": baselines.saa(padded),
     }
     if n >= LEAST_INSTANCES:

@@ -14,7 +14,7 @@ from ptft_jax.risk import Policy
 from ptft_jax.types import Portfolio
 
 MAX_ROWS = 16
-MAX_LEFT_OUT = 2**20  # of all instances, beyond which rows are fewer
+MAX_LEFT_OUT = 2**19  # of all instances, beyond which rows are fewer
 
 
 def num_rows(portfolio: Portfolio) -> int:
@@ -106,7 +106,9 @@ def left_out_decisions(
     return np.concatenate(found, axis=1)
 
 
-def _attending(network, policy, context) -> list[tuple[Any, Float[Array, "d"], Context]]:
+def _attending(
+    network, policy, context
+) -> list[tuple[Any, Float[Array, "d"], Context]]:
     return [
         (params, head, _summarize(network, params, context))
         for params, head in _networks(policy)

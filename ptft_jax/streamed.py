@@ -17,7 +17,7 @@ from ptft_jax.model import Context, Network
 from ptft_jax.risk import Policy
 from ptft_jax.types import Portfolio
 
-BLOCK = 8192  # instances at a time: their arrays stay in the processor's cache
+BLOCK = 4096  # instances at a time: their arrays stay in the processor's cache
 
 
 def _parts(portfolio: Portfolio, block: int) -> Portfolio:

@@ -1,3 +1,4 @@
+import pathlib
 import subprocess
 import sys
 
@@ -36,7 +37,7 @@ def test_four_devices_decide_as_one():
         [sys.executable, "-c", PROGRAM],
         capture_output=True,
         text=True,
-        cwd="tests",
+        cwd=pathlib.Path(__file__).parent,
         check=False,
     )
     assert done.stdout == "same\n", done.stderr

@@ -112,8 +112,8 @@ def test_rows_left_out_are_fewer_where_instances_are_many():
     )
     assert rows(1000, 10) == 10
     assert rows(1000, 32) == left_out.MAX_ROWS
-    assert rows(2**19, 10) == 2
-    assert rows(2**21, 10) == 1
+    assert rows(2**18, 10) == 2
+    assert rows(2**20, 10) == 1
 
 
 def test_a_program_needs_the_memory_of_a_block_beside_the_portfolio():
