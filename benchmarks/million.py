@@ -163,7 +163,8 @@ def main() -> None:
             seconds.append(found["seconds"])
             print(
                 f"{what:18s} n = {n:8d}: {found['seconds']:8.2f} s (processor "
-                f"{found['processor']:8.2f} s) and {found['compile']:6.2f} s compiling; "
+                f"{found['processor']:8.2f} s) and {found['compile']:6.2f} s "
+                "compiling; "
                 f"{found['before']:5.2f} GiB before, {found['peak']:5.2f} GiB at most; "
                 f"load {os.getloadavg()[0]:.1f}",
                 flush=True,

@@ -87,7 +87,7 @@ def _text(content: bytes, problems: Problems) -> str:
 def _parquet_grid(content: bytes, problems: Problems) -> Grid:
     try:
         frame = pl.read_parquet(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         problems.add(f"the Parquet file is damaged ({error})", EXPORT)
         problems.check()
     for j, (name, dtype) in enumerate(frame.schema.items()):
