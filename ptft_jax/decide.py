@@ -1,16 +1,15 @@
 """A firm's use: a file of demand → decisions, and what can be certified of them."""
 
-import io
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float64
 
 from ptft_jax import (
     baselines,
     data,
+    decision_table,
     dependence,
     finetune,
     gate,
@@ -28,14 +27,6 @@ from ptft_jax.model import Network
 from ptft_jax.streams import cell_key
 from ptft_jax.types import Portfolio
 
-COLUMNS = (
-    "instance",
-    "decision",
-    "decision_pretrained",
-    "saa",
-    "mean",
-    "observations",
-)
 MOST_RECENT = 32
 
 
@@ -43,7 +34,7 @@ class Decided(NamedTuple):
     """Decisions for every instance of a file.
 
     Attributes:
-      table: one row an instance, with the columns `COLUMNS`.
+      table: one row an instance, with the columns `decision_table.COLUMNS`.
       chosen: how fine-tuning changed the network, or None if it was not asked for.
       certified: the statements, or None where there are too few instances.
       notes: what the user should know of how the file was used.
@@ -136,7 +127,7 @@ def decide(
             network, params, portfolio, fit, key_, delta, report, size
         )
     columns = {k: np.asarray(x, np.float64)[:n] for k, x in decisions.items()}
-    table = _table(portfolio, names, columns)
+    table = decision_table.make(portfolio, names, columns)
     notes = _of_number(n, config) + _of_time(past)
     return Decided(table, chosen, certified, notes)
 
@@ -170,42 +161,6 @@ def _of_time(found: Dependence) -> list[str]:
             "certificates are about the periods in the file"
         )
     return notes
-
-
-def _table(
-    portfolio: Portfolio, names: list[str], columns: dict[str, Float64[np.ndarray, "n"]]
-) -> pl.DataFrame:
-    count = np.asarray(portfolio.num_observed).astype(int)
-    mean = np.asarray(portfolio.observations).sum(1, dtype=np.float64) / count
-    numbers = {k: _rounded(x) for k, x in {**columns, "mean": mean}.items()}
-    return pl.DataFrame({"instance": names, **numbers, "observations": count})
-
-
-def _rounded(x: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
-    """To 7 significant digits, all that float32 has; the nearest numbers to those."""
-    with np.errstate(divide="ignore"):
-        power = 6.0 - np.floor(np.log10(np.abs(x)))
-    power = np.where(np.isfinite(power), power, 0.0)
-    up, down = 10.0 ** np.maximum(power, 0.0), 10.0 ** np.maximum(-power, 0.0)
-    return np.round(x * up / down) * down / up
-
-
-def encoded(table: pl.DataFrame, suffix: str) -> bytes:
-    """The decisions as a file.
-
-    Args:
-      table: of `Decided`.
-      suffix: of the file's name: Parquet for `.parquet`, else CSV.
-
-    Returns:
-      The bytes of the file.
-    """
-    out = io.BytesIO()
-    if suffix.lower() == ".parquet":
-        table.write_parquet(out)
-    else:
-        table.write_csv(out)
-    return out.getvalue()
 
 
 def summary(decided: Decided) -> dict[str, Any]:

@@ -1,19 +1,14 @@
 """What the network sees: unit-free summaries of a portfolio and its instances."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ptft_jax import accumulators
 from ptft_jax.types import Portfolio
 
 MAX_INSTANCES = 512.0  # the network is told of at most this many
-MAX_MULTIPLE = 1e4  # float32 cannot tell multiples of a smaller unit from others
-DEFAULT_NOISE = 0.5  # relative noise assumed where no instance has two observations
-PRIOR_COUNTS = (0.5, 200.0)  # observations that the portfolio's noise may count for
 
 
 class Statistics(NamedTuple):
@@ -45,34 +40,16 @@ def _masked_mean(x, mask, axis=None):
     return total / jnp.maximum(mask.sum(axis), 1)
 
 
-def smallest_gap(
-    observations: Float[Array, "n m"], valid: Bool[Array, "n m"]
-) -> Float[Array, ""]:
-    """Smallest positive difference between two observations of one instance, or from 0.
-
-    It is the unit of counts, and next to nothing for continuous demand.
+def scales(portfolio: Portfolio, center: Float[Array, ""]) -> Float[Array, "n"]:
+    """Observed means; for those that are 0, a share of the portfolio's center.
 
     Args:
-      observations: demand, [n, m].
-      valid: which exist, [n, m].
+      portfolio: n instances.
+      center: geometric mean of the positive instance means.
 
     Returns:
-      The gap; infinite where all observations of every instance are 0.
+      Scales, > 0 where the center is.
     """
-    tolerance = 1e-5 * jnp.where(valid, observations, 0.0).max(-1, keepdims=True)
-    positive = lambda gap, ok: jnp.where(ok & (gap > tolerance), gap, jnp.inf).min()
-
-    def narrow(shift, smallest):
-        other = jnp.roll(observations, shift, axis=1)
-        both = valid & jnp.roll(valid, shift, axis=1)
-        return jnp.minimum(smallest, positive(jnp.abs(observations - other), both))
-
-    # Cyclic shifts by 1 … m/2 meet every pair, so the order of observations is nothing.
-    num_shifts = observations.shape[1] // 2
-    return jax.lax.fori_loop(1, num_shifts + 1, narrow, positive(observations, valid))
-
-
-def _scale(portfolio, center):
     count = portfolio.num_observed
     mean = jnp.where(portfolio.valid, portfolio.observations, 0.0).sum(
         -1
@@ -81,7 +58,7 @@ def _scale(portfolio, center):
     return jnp.where(mean > 0, mean, center / (count + 1.0))
 
 
-class _Own(NamedTuple):
+class Own(NamedTuple):
     """Unit-free summaries of each instance from its own observations."""
 
     ratio: Float[Array, "n m"]
@@ -89,26 +66,25 @@ class _Own(NamedTuple):
     sd: Float[Array, "n"]
 
 
-def _own(portfolio, scale, center):
+def own(
+    portfolio: Portfolio, scale: Float[Array, "n"], center: Float[Array, ""]
+) -> Own:
+    """Summaries of each instance that need no other but for the center.
+
+    Args:
+      portfolio: n instances.
+      scale: of `scales`.
+      center: as for `scales`.
+
+    Returns:
+      Ratios to the scale, log level and relative standard deviation.
+    """
     ratio = portfolio.observations / jnp.maximum(scale, 1e-30)[:, None]
     deviation = jnp.where(portfolio.valid, ratio - 1.0, 0.0)
     spare = jnp.maximum(portfolio.num_observed - 1.0, 1.0)
     sd = jnp.sqrt((deviation**2).sum(-1) / spare).clip(0.0, 4.0)
     level = jnp.log(jnp.maximum(scale, 1e-30) / jnp.maximum(center, 1e-30))
-    return _Own(ratio, level.clip(-6.0, 6.0), sd)
-
-
-def _trigamma(x):
-    y = x + 1.0
-    return 1.0 / x**2 + 1.0 / y + 1.0 / (2.0 * y**2) + 1.0 / (6.0 * y**3)
-
-
-def _prior_count(log_variance, expected):
-    """d₀ of a scaled inverse χ² prior of the variances, by moments (Smyth, 2004)."""
-    excess = jnp.maximum(log_variance.variance - expected.mean, 1e-3)
-    # Solves 1/x + 1/(2x²) = excess, which is ψ′(x) = excess to second order.
-    half = (1.0 + jnp.sqrt(1.0 + 2.0 * excess)) / (2.0 * excess)
-    return (2.0 * half).clip(*PRIOR_COUNTS)
+    return Own(ratio, level.clip(-6.0, 6.0), sd)
 
 
 def _shrunk_noise(portfolio, own, stats):
@@ -117,8 +93,17 @@ def _shrunk_noise(portfolio, own, stats):
     return jnp.sqrt((spare * own.sd**2 + prior * stats.noise**2) / (spare + prior))
 
 
-def _summaries(portfolio, own, stats):
-    """What the network is told of each instance, in units of noise."""
+def summaries(portfolio: Portfolio, own: Own, stats: Statistics):
+    """What the network is told of each instance, in units of noise.
+
+    Args:
+      portfolio: n instances.
+      own: their own summaries.
+      stats: of the context portfolio, moments aside.
+
+    Returns:
+      Noise, shrinkage, residuals and the rows of instance features.
+    """
     valid, count = portfolio.valid, portfolio.num_observed
     noise = _shrunk_noise(portfolio, own, stats)
     residual = jnp.where(valid, (own.ratio - 1.0) / noise[:, None], 0.0).clip(-8.0, 8.0)
@@ -146,103 +131,6 @@ def _summaries(portfolio, own, stats):
     return noise, shrinkage, residual, jnp.stack(rows, axis=-1)
 
 
-class _Levels(NamedTuple):
-    present: accumulators.Moments  # its weight counts instances
-    log_mean: accumulators.Moments
-    closest: accumulators.Largest  # less the smallest difference
-
-
-class _Noises(NamedTuple):
-    fraction: accumulators.Largest  # distance of multiples of the unit from whole ones
-    multiple: accumulators.Largest
-    variance: accumulators.Moments
-    level: accumulators.Moments
-    per_count: accumulators.Moments
-    log_variance: accumulators.Moments
-    sampling: accumulators.Moments  # variance of the log variance by sampling alone
-
-
-def _levels(part):
-    count = part.num_observed
-    mean = part.observations.sum(-1) / jnp.maximum(count, 1.0)
-    log_mean = jnp.log(jnp.maximum(mean, 1e-30))
-    weigh = lambda mask: mask.astype(count.dtype)
-    return _Levels(
-        accumulators.moments(mean, weigh(part.present)),
-        accumulators.moments(log_mean, weigh(part.present & (mean > 0))),
-        accumulators.Largest(-smallest_gap(part.observations, part.valid)),
-    )
-
-
-def _noises(part, center, unit):
-    count, present = part.num_observed, part.present.astype(center.dtype)
-    multiple = jnp.where(part.valid, part.observations / unit, 0.0)
-    own = _own(part, _scale(part, center), center)
-    spare = jnp.maximum(count - 1.0, 0.0)
-    used = (spare >= 1.0).astype(center.dtype)
-    sampling = _trigamma(jnp.maximum(spare, 1.0) / 2.0)
-    return _Noises(
-        accumulators.Largest(jnp.abs(multiple - jnp.round(multiple)).max()),
-        accumulators.Largest(multiple.max()),
-        accumulators.moments(own.sd**2, spare),
-        accumulators.moments(own.level, present),
-        accumulators.moments(1.0 / jnp.maximum(count, 1.0), present),
-        accumulators.moments(jnp.log(own.sd**2 + 1e-5), used),
-        accumulators.moments(sampling, used),
-    )
-
-
-def _rows(part, stats):
-    own = _own(part, _scale(part, stats.center), stats.center)
-    *_, rows = _summaries(part, own, stats)
-    return accumulators.moments(rows, part.present.astype(rows.dtype))
-
-
-def statistics(portfolio: Portfolio) -> Statistics:
-    """Summaries of the whole portfolio.
-
-    Args:
-      portfolio: n instances.
-
-    Returns:
-      Statistics; scaling all observations scales `center` and `unit` alone.
-    """
-    return gathered_statistics(lambda summarize: summarize(portfolio))
-
-
-def gathered_statistics(
-    gather: Callable[[Callable[[Portfolio], Any]], Any],
-) -> Statistics:
-    """`statistics` of a portfolio that is only ever seen in parts, in three passes.
-
-    Args:
-      gather: takes a function from a part to a tree of accumulators, and returns those
-        of all parts pooled.
-
-    Returns:
-      Statistics of all parts together.
-    """
-    levels = gather(_levels)
-    center, unit = jnp.exp(levels.log_mean.mean), -levels.closest.value
-    # A smaller unit is as good as none, and dividing by it would overflow.
-    unit = jnp.where(jnp.isfinite(unit), jnp.maximum(unit, 1e-6 * center), center)
-    found = gather(lambda part: _noises(part, center, unit))
-    is_lattice = (found.fraction.value < 0.02) & (unit > 0)
-    is_lattice &= found.multiple.value < MAX_MULTIPLE
-    pooled = jnp.sqrt(found.variance.mean + 1e-4)
-    noise = jnp.where(found.variance.weight > 0, pooled, DEFAULT_NOISE)
-    total, within = found.level.variance, noise**2 * found.per_count.mean
-    spread = jnp.sqrt(jnp.maximum(total - within, 0.02 * total + 1e-4))
-    prior_count = _prior_count(found.log_variance, found.sampling)
-    num = levels.present.weight
-    stats = Statistics(
-        num, center, unit, is_lattice, noise, prior_count, spread, jnp.zeros(0)
-    )
-    rows = gather(lambda part: _rows(part, stats))
-    spreads = jnp.sqrt(rows.variance + 1e-8)
-    return stats._replace(moments=jnp.concatenate([rows.mean, spreads]))
-
-
 def features(portfolio: Portfolio, stats: Statistics) -> Features:
     """Inputs of the network for each instance, seen in the light of its portfolio.
 
@@ -253,20 +141,20 @@ def features(portfolio: Portfolio, stats: Statistics) -> Features:
     Returns:
       Features; scaling all observations of both portfolios scales `scale` alone.
     """
-    scale = _scale(portfolio, stats.center)
-    own = _own(portfolio, scale, stats.center)
-    noise, shrinkage, residual, instance = _summaries(portfolio, own, stats)
+    scale = scales(portfolio, stats.center)
+    alone = own(portfolio, scale, stats.center)
+    noise, shrinkage, residual, instance = summaries(portfolio, alone, stats)
     units = jnp.log1p(portfolio.observations / stats.unit).clip(0.0, 5.0)
-    log_ratio = jnp.log(own.ratio + 0.1).clip(-3.0, 4.0)
+    log_ratio = jnp.log(alone.ratio + 0.1).clip(-3.0, 4.0)
     observation = jnp.stack(
         [
             residual / 2.0,
             jnp.tanh(residual),
             log_ratio,
-            jnp.sqrt(own.ratio.clip(0.0, 30.0)),
+            jnp.sqrt(alone.ratio.clip(0.0, 30.0)),
             (portfolio.observations <= 0).astype(scale.dtype),
             units / 3.0,
-            log_ratio + 0.5 * own.level[:, None],
+            log_ratio + 0.5 * alone.level[:, None],
         ],
         axis=-1,
     )

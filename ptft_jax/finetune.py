@@ -230,24 +230,6 @@ def make_propose(network: Network, config: FinetuneConfig) -> Propose:
     return propose
 
 
-def part(key: Key[Array, ""], portfolio: Portfolio, most: int) -> Portfolio:
-    """A random part of a portfolio that is too large to fit to as a whole.
-
-    Args:
-      key: typed PRNG key.
-      portfolio: n instances.
-      most: instances to keep of those that are not padding.
-
-    Returns:
-      The portfolio itself where it has no more instances than that.
-    """
-    if portfolio.valid.shape[0] <= most:
-        return portfolio
-    present = np.flatnonzero(np.asarray(portfolio.present))
-    order = np.asarray(jax.random.permutation(key, len(present)))[:most]
-    return shapes.take(portfolio, np.sort(present[order]))
-
-
 def make_fit(network: Network, config: FinetuneConfig) -> Fit:
     """Returns `fit(params, portfolio, key) -> Finetuned`, the best of `make_propose`.
 
@@ -267,7 +249,7 @@ def make_fit(network: Network, config: FinetuneConfig) -> Fit:
 
     def fit(params, portfolio, key):
         part_key = jax.random.fold_in(key, portfolio.valid.shape[0])
-        portfolio = part(part_key, portfolio, config.most_instances)
+        portfolio = shapes.part(part_key, portfolio, config.most_instances)
         past = dependence.examine(portfolio)
         found = propose(params, portfolio, key, past)
         candidates, policies = zip(*found, strict=True)

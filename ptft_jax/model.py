@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-from ptft_jax import accumulators, features
+from ptft_jax import accumulators, features, statistics
 from ptft_jax.types import Portfolio
 
 
@@ -168,7 +168,7 @@ class Network(nn.Module):
 
     def tokens(self, portfolio: Portfolio, context: Context | None = None):
         """Features, instances after attention, and the context they attended to."""
-        stats = features.statistics(portfolio) if context is None else context.stats
+        stats = statistics.whole(portfolio) if context is None else context.stats
         inputs = features.features(portfolio, stats)
         return inputs, *self.attend(inputs, portfolio.present, stats, context)
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int, Key
 
 from ptft_jax.types import Portfolio
 
@@ -76,3 +76,21 @@ def pad(portfolio: Portfolio) -> Portfolio:
       A portfolio whose first n instances are those given.
     """
     return extend(portfolio, bucket(portfolio.valid.shape[0]))
+
+
+def part(key: Key[Array, ""], portfolio: Portfolio, most: int) -> Portfolio:
+    """A random part of a portfolio that is too large to fit to as a whole.
+
+    Args:
+      key: typed PRNG key.
+      portfolio: n instances.
+      most: instances to keep of those that are not padding.
+
+    Returns:
+      The portfolio itself where it has no more instances than that.
+    """
+    if portfolio.valid.shape[0] <= most:
+        return portfolio
+    present = np.flatnonzero(np.asarray(portfolio.present))
+    order = np.asarray(jax.random.permutation(key, len(present)))[:most]
+    return take(portfolio, np.sort(present[order]))

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-from ptft_jax import accumulators, features, risk, shapes
+from ptft_jax import accumulators, risk, shapes, statistics
 from ptft_jax.model import Context, Network
 from ptft_jax.risk import Policy
 from ptft_jax.types import Portfolio
@@ -61,7 +61,7 @@ def summarize(
       The context of the whole portfolio, the same on every device.
     """
     gather = _gatherer(portfolio, block, axis)
-    stats, kept = features.gathered_statistics(gather), []
+    stats, kept = statistics.gathered(gather), []
     for _ in range(network.num_blocks):
         explore = lambda part: network.apply(
             params, part, stats, tuple(kept), method="explore"

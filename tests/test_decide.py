@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import tiny
 
-from ptft_jax import baselines, cli, data, decide
+from ptft_jax import baselines, cli, data, decide, decision_table
 
 COLUMNS = ["instance", "decision", "decision_pretrained", "saa", "mean", "observations"]
 
@@ -152,7 +152,7 @@ def test_parquet_in_and_out_is_as_csv(run, tmp_path):
 def test_numbers_are_written_with_7_digits_and_no_more():
     rng = np.random.default_rng(0)
     x = np.append(rng.lognormal(0.0, 10.0, 10_000), [0.0, 1e-20, 1e25, 123456789.0])
-    shown = decide._rounded(x)
+    shown = decision_table.rounded(x)
     np.testing.assert_array_equal(shown, [float(f"{v:.7g}") for v in x])
 
 

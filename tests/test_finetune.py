@@ -179,8 +179,8 @@ def test_a_part_of_many_instances_is_fitted_to_and_judged_on(params):
     found = finetune.make_fit(NETWORK, most)(params, data, jax.random.key(1))
     assert found.past.num_usable == 128
     key = jax.random.fold_in(jax.random.key(1), 500)
-    part = finetune.part(key, data, 128)
+    part = shapes.part(key, data, 128)
     assert part.valid.shape[0] == 128
     rows = lambda portfolio: {tuple(row) for row in np.asarray(portfolio.observations)}
     assert rows(part) < rows(data)
-    assert finetune.part(key, data, 512) is data
+    assert shapes.part(key, data, 512) is data
