@@ -49,7 +49,7 @@ class FinetuneConfig:
     num_splits: int = 2
     few_instances: int = 512
     num_rows: int = 8
-    most_instances: int = 16_384
+    most_instances: int = 8192
     batch: int = 256
     checkpoints: tuple[int, ...] = (20, 40, 80, 160)
     radii: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)

@@ -96,10 +96,10 @@ def test_attention_to_parts_pools_to_softmax_over_all_keys():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_left_out_decisions_of_blocks_are_those_of_the_whole(policy, monkeypatch):
-    data = demands(N)
+def test_left_out_decisions_of_blocks_are_those_of_the_whole(monkeypatch):
+    data, policy = demands(N), risk.single(tiny.NETWORK, tiny.params())
     position, _ = risk.left_out(jax.random.key(0), data.valid, 2)
-    args = NETWORK, policy, data, data, position
+    args = tiny.NETWORK, policy, data, data, position
     expected = left_out.left_out_decisions(*args)
     monkeypatch.setattr(streamed, "BLOCK", BLOCK)
     found = left_out.left_out_decisions(*args)
