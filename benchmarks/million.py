@@ -29,7 +29,6 @@ import polars as pl
 from ptft_jax import (
     baselines,
     checkpoint,
-    compilation,
     data,
     decide,
     dependence,
@@ -76,10 +75,10 @@ def write(n: int, form: str, path: pathlib.Path) -> None:
     path.write_bytes(out.getvalue())
 
 
-def several(params, count: int) -> risk.Policy:
+def several(params, width: int, count: int) -> risk.Policy:
     """As many networks as fine-tuning on many instances averages."""
     stacked = jax.tree.map(lambda x: jnp.repeat(x[None], count, axis=0), params)
-    return risk.Policy(stacked, jnp.zeros((count, 64)))
+    return risk.Policy(stacked, jnp.zeros((count, width)))
 
 
 def work(what: str, n: int, folder: pathlib.Path) -> Callable[[], object]:
@@ -98,7 +97,8 @@ def work(what: str, n: int, folder: pathlib.Path) -> Callable[[], object]:
         return lambda: dependence.examine(portfolio)
     network, params, _ = checkpoint.load_shipped()
     if what in ("decide", "decide 4 networks"):
-        policy = several(params, 1 if what == "decide" else FinetuneConfig().num_folds)
+        count = 1 if what == "decide" else FinetuneConfig().num_folds
+        policy = several(params, network.width, count)
         return lambda: left_out.decide(network, policy, portfolio)
     config = FinetuneConfig() if what == "finetune, certify" else None
     names = [f"sku{i:07d}" for i in range(n)]
@@ -148,7 +148,6 @@ def main() -> None:
     args = parser.parse_args()
     sizes = [int(n) for n in args.n.split(",")]
     if args.one:
-        compilation.keep_programs()
         one(args.what, sizes[0])
         return
     print(f"{os.cpu_count()} cores; load of the machine in the last column")
