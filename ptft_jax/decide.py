@@ -140,7 +140,7 @@ def _of_number(n: int, config: FinetuneConfig | None) -> list[str]:
         return []
     return [
         f"fine-tuning saw {config.most_instances} of the {n} instances, drawn at "
-        "random (and as many of each fold); decisions and certificates are for all"
+        "random (at most as many of each fold); decisions and certificates are for all"
     ]
 
 
