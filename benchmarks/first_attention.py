@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ptft_jax import features, types
+from ptft_jax import features, statistics, types
 from ptft_jax.model import Network
 from theory import capacity
 
@@ -14,7 +14,7 @@ from theory import capacity
 def _tokens(network, seen, fresh, quantile):
     """Queries of the first attention, tokens of the portfolio, and of replacements."""
     data, others = (types.portfolio(x, quantile) for x in (seen, fresh))
-    stats = features.statistics(data)
+    stats = statistics.whole(data)
     told = network.embed_portfolio(features.portfolio_features(stats))
     encode = lambda x: network.encode(features.features(x, stats), stats)
     return network.seeds + told, encode(data), encode(others)

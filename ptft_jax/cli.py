@@ -84,7 +84,7 @@ def validate(
 
 
 def decide(
-    file: Annotated[str, tyro.conf.Positional, arg(metavar="FILE.csv")],
+    file: Annotated[str, tyro.conf.Positional, arg(metavar="FILE")],
     *,
     quantile: Number = None,
     out: Annotated[str, arg(metavar="FILE")] = "decisions.csv",
@@ -106,9 +106,10 @@ def decide(
     decision_pretrained, saa, mean, observations. Prints a certified bound on the cost
     and the certified gain over the pretrained network and over SAA.
 
-    FILE.csv is wide (rows are periods, columns are instances, blank is missing; a first
-    column of dates is no instance) or long (columns instance, value and optionally
-    time, price, quantile).
+    FILE is CSV or Parquet, and wide (rows are periods, columns are instances, blank is
+    missing; a first column of dates is no instance), long (columns instance, value and
+    optionally time, price, quantile) or transposed (rows are instances: a column
+    instance, one of each period and optionally quantile).
 
     Example: ptft decide sales.csv --quantile .95 --out decisions.csv
 
@@ -116,7 +117,7 @@ def decide(
       file: Demand of past periods.
       quantile: Critical ratio underage/(underage + overage) in (0, 1), for all
         instances. Needed unless the file has a column quantile.
-      out: File of the decisions.
+      out: File of the decisions; Parquet if its name ends in .parquet, else CSV.
       finetune: Fine-tune on the file's own instances.
       observations: Most recent observations of each instance to use; the network was
         trained on at most 32.

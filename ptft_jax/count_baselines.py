@@ -5,13 +5,14 @@ import jax.numpy as jnp
 from jax.scipy import special
 from jaxtyping import Array, Float
 
-from ptft_jax import summaries
+from ptft_jax import shapes, summaries
 from ptft_jax.types import Portfolio
 
 NUM_RATES = 60
 DISPERSIONS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 100.0)
 # few, as stopping EM early keeps G smooth
 NUM_EM_STEPS = 50
+BLOCK = 1024  # instances at a time: their likelihoods stay in the processor's cache
 
 
 def negbin_quantile(
@@ -64,16 +65,40 @@ def gamma_poisson_eb(portfolio: Portfolio) -> Float[Array, "n"]:
     return jnp.where(portfolio.present, x, 0.0)
 
 
+def _likelihood(
+    portfolio: Portfolio, rate: Float[Array, "k"], size: Float[Array, "s"]
+) -> Float[Array, "n k"]:
+    """Of each instance at each rate and size, the largest of an instance being 1."""
+    counts = jnp.where(portfolio.valid, portfolio.observations, 0.0)
+    total, m = counts.sum(1), portfolio.num_observed
+    rising = jax.lax.map(
+        lambda r: jnp.where(
+            portfolio.valid, special.gammaln(counts + r) - special.gammaln(r), 0.0
+        ).sum(1),
+        size,
+    )
+    size = jnp.tile(size, NUM_RATES)
+    log_likelihood = jnp.tile(rising.T, (1, NUM_RATES))
+    log_likelihood += jnp.outer(total, jnp.log(rate / (size + rate)))
+    log_likelihood += jnp.outer(m, size * jnp.log(size / (size + rate)))
+    return jnp.exp(log_likelihood - log_likelihood.max(1, keepdims=True))
+
+
 def _mixture_weights(
-    likelihood: Float[Array, "n k"], counted: Float[Array, "n"]
+    likelihood: Float[Array, "p b k"], counted: Float[Array, "p b"]
 ) -> Float[Array, "k"]:
     """Mixing weights by EM from the uniform: w_k ← mean_i w_k ℓ_ik / Σ_l w_l ℓ_il."""
+    k = likelihood.shape[-1]
 
     def step(_, weights):
-        share = counted / (likelihood @ weights)
-        return weights * (share @ likelihood) / jnp.maximum(counted.sum(), 1.0)
+        def add(total, part):
+            own, present = part
+            return total + (present / (own @ weights)) @ own, None
 
-    k = likelihood.shape[1]
+        zero = jnp.zeros(k, likelihood.dtype)
+        total, _ = jax.lax.scan(add, zero, (likelihood, counted))
+        return weights * total / jnp.maximum(counted.sum(), 1.0)
+
     start = jnp.full(k, 1.0 / k, likelihood.dtype)
     return jax.lax.fori_loop(0, NUM_EM_STEPS, step, start)
 
@@ -118,26 +143,25 @@ def npmle_negbin(portfolio: Portfolio) -> Float[Array, "n"]:
     Source:
       Kiefer & Wolfowitz 1956; Laird 1978 (EM on a grid).
     """
-    counts = jnp.where(portfolio.valid, portfolio.observations, 0.0)
-    total, m = counts.sum(1), portfolio.num_observed
+    n, m = portfolio.valid.shape[0], portfolio.num_observed
     low = 0.5 / jnp.maximum(m.max(), 1.0)
     high = jnp.maximum(1.5 * summaries.mean(portfolio).max(), 4.0 * low)
     share = jnp.linspace(0.0, 1.0, NUM_RATES, dtype=low.dtype)
-    rate = low ** (1.0 - share) * high**share
     size = jnp.asarray(DISPERSIONS, low.dtype)
-    rising = jax.lax.map(
-        lambda r: jnp.where(
-            portfolio.valid, special.gammaln(counts + r) - special.gammaln(r), 0.0
-        ).sum(1),
-        size,
-    )
-    rate, size = jnp.repeat(rate, len(size)), jnp.tile(size, NUM_RATES)
-    log_likelihood = jnp.tile(rising.T, (1, NUM_RATES))
-    log_likelihood += jnp.outer(total, jnp.log(rate / (size + rate)))
-    log_likelihood += jnp.outer(m, size * jnp.log(size / (size + rate)))
-    likelihood = jnp.exp(log_likelihood - log_likelihood.max(1, keepdims=True))
-    weights = _mixture_weights(likelihood, portfolio.present.astype(low.dtype))
-    posterior = likelihood * weights[None]
-    posterior = posterior / posterior.sum(1, keepdims=True)
-    x = _mixture_quantile(portfolio.quantile, posterior, rate, size)
+    rate = jnp.repeat(low ** (1.0 - share) * high**share, len(size))
+    block = min(n, BLOCK)
+    longer = shapes.extend(portfolio, -(-n // block) * block)
+    parts = jax.tree.map(lambda x: x.reshape(-1, block, *x.shape[1:]), longer)
+    likelihood = jax.lax.map(lambda part: _likelihood(part, rate, size), parts)
+    present = parts.present.astype(low.dtype)
+    weights = _mixture_weights(likelihood, present)
+    size = jnp.tile(size, NUM_RATES)
+
+    def decide(part):
+        own, quantile = part
+        posterior = own * weights
+        posterior = posterior / posterior.sum(1, keepdims=True)
+        return _mixture_quantile(quantile, posterior, rate, size)
+
+    x = jax.lax.map(decide, (likelihood, parts.quantile)).reshape(-1)[:n]
     return jnp.where(portfolio.present, x, 0.0)

@@ -1,4 +1,4 @@
-"""CSV → portfolio, with every complaint about the file in one message."""
+"""CSV or Parquet → portfolio, with every complaint about the file in one message."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax.tables import draft, load, long, wide
+from ptft_jax.tables import draft, load, long, transposed, wide
 from ptft_jax.tables.problems import DataError as DataError
 from ptft_jax.tables.problems import Problems, counted
 from ptft_jax.types import Portfolio
@@ -41,12 +41,14 @@ def read(
     complete_only: bool = False,
     min_positive: int = 0,
 ) -> Table:
-    """Read demand from a CSV or Parquet file, wide or long.
+    """Read demand from a CSV or Parquet file: wide, long or transposed.
 
     Wide: rows are periods, columns are instances, a blank cell is missing; a first
     column of dates or named as an index (`tables.wide.INDEX_NAMES`) labels the
     periods. Long: columns `instance` and `value`, optionally `time`, `price` and
-    `quantile`. Text such as NA is missing too, and counted in the notes.
+    `quantile`. Transposed: rows are instances, columns `instance`, optionally
+    `quantile`, and one of each period. Text such as NA is missing too, and counted in
+    the notes.
 
     Args:
       path: the file; CSV in UTF-8 separated by comma, semicolon or tab.
@@ -63,7 +65,7 @@ def read(
     """
     problems = Problems(pathlib.Path(path))
     grid = load.grid_of(problems.path, problems)
-    form = long if long.is_long(grid) else wide
+    form = next((f for f in (long, transposed) if f.is_form(grid)), wide)
     table = form.read(grid, problems)
     if complete_only:
         complete = ~np.isnan(table.values).any(0)

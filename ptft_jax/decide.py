@@ -1,30 +1,32 @@
 """A firm's use: a file of demand → decisions, and what can be certified of them."""
 
-import csv
-import io
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+import polars as pl
 
-from ptft_jax import baselines, data, dependence, finetune, left_out, risk, shapes
+from ptft_jax import (
+    baselines,
+    data,
+    decision_table,
+    dependence,
+    finetune,
+    gate,
+    left_out,
+    risk,
+    shapes,
+    streamed,
+)
 from ptft_jax import certify as certify_
 from ptft_jax.certify import Certified
 from ptft_jax.crossfit import LEAST_INSTANCES
+from ptft_jax.dependence import Dependence
 from ptft_jax.finetune import Candidate, FinetuneConfig
 from ptft_jax.model import Network
 from ptft_jax.streams import cell_key
 from ptft_jax.types import Portfolio
 
-COLUMNS = (
-    "instance",
-    "decision",
-    "decision_pretrained",
-    "saa",
-    "mean",
-    "observations",
-)
 MOST_RECENT = 32
 
 
@@ -32,13 +34,13 @@ class Decided(NamedTuple):
     """Decisions for every instance of a file.
 
     Attributes:
-      rows: one an instance, with the fields `COLUMNS`.
+      table: one row an instance, with the columns `decision_table.COLUMNS`.
       chosen: how fine-tuning changed the network, or None if it was not asked for.
       certified: the statements, or None where there are too few instances.
       notes: what the user should know of how the file was used.
     """
 
-    rows: list[dict[str, Any]]
+    table: pl.DataFrame
     chosen: Candidate | None
     certified: Certified | None
     notes: list[str]
@@ -96,7 +98,7 @@ def decide(
     Returns:
       The decisions and the certificates.
     """
-    n, notes, chosen, certified = len(names), _of_time(portfolio), None, None
+    n, chosen, certified = len(names), None, None
     key = lambda stream: cell_key(seed, stream, n)
     padded = shapes.pad(portfolio)
     policy = pretrained = risk.single(network, params)
@@ -104,29 +106,47 @@ def decide(
     if fit is not None:
         report("fine-tuning on all instances")
         found = fit(params, padded, key("finetune"))
-        policy, chosen = found.policy, found.chosen
+        policy, chosen, past = found.policy, found.chosen, found.past
+    else:
+        past = dependence.examine(portfolio)
     report("deciding")
+    before = left_out.decide(network, pretrained, padded)
+    is_changed = chosen is not None and chosen != gate.UNCHANGED
     decisions = {
-        "decision": left_out.decide(network, policy, padded),
-        "decision_pretrained": left_out.decide(network, pretrained, padded),
+        "decision": left_out.decide(network, policy, padded) if is_changed else before,
+        "decision_pretrained": before,
         "saa": baselines.saa(padded),
     }
     if n >= LEAST_INSTANCES:
-        # padded alike, the folds need no compilation of their own
+        # padded alike, folds need no compilation of their own; more than a block of
+        # instances take longer to decide for than to compile for
         size = padded.valid.shape[0]
+        size = size if size <= streamed.BLOCK else shapes.bucket((n + 1) // 2)
         key_ = key("certify")
         certified = certify_.certify(
             network, params, portfolio, fit, key_, delta, report, size
         )
-    else:
-        notes.append(f"no certificate: it needs at least {LEAST_INSTANCES} instances")
     columns = {k: np.asarray(x, np.float64)[:n] for k, x in decisions.items()}
-    return Decided(_rows(portfolio, names, columns), chosen, certified, notes)
+    table = decision_table.make(portfolio, names, columns)
+    notes = _of_number(n, config) + _of_time(past)
+    return Decided(table, chosen, certified, notes)
 
 
-def _of_time(portfolio: Portfolio) -> list[str]:
+def _of_number(n: int, config: FinetuneConfig | None) -> list[str]:
+    """Notes on what too few or very many instances change."""
+    if n < LEAST_INSTANCES:
+        return [f"no certificate: it needs at least {LEAST_INSTANCES} instances"]
+    if config is None or n <= config.most_instances:
+        return []
+    return [
+        f"fine-tuning saw {config.most_instances} of the {n} instances, drawn at "
+        "random (at most as many of each fold); decisions and certificates are for all"
+    ]
+
+
+def _of_time(found: Dependence) -> list[str]:
     """Notes on what a split over instances cannot tell of periods to come."""
-    notes, found = [], dependence.examine(portfolio)
+    notes = []
     if found.design_effect > 1.0:
         notes.append(
             f"demand moves together from period to period: {found.num_usable} "
@@ -143,35 +163,6 @@ def _of_time(portfolio: Portfolio) -> list[str]:
     return notes
 
 
-def _rows(
-    portfolio: Portfolio, names: list[str], columns: dict[str, Float64[np.ndarray, "n"]]
-) -> list[dict[str, Any]]:
-    count = np.asarray(portfolio.num_observed).astype(int)
-    mean = np.asarray(portfolio.observations, np.float64).sum(1) / count
-    return [
-        {"instance": name}
-        | {k: float(f"{x[i]:.7g}") for k, x in {**columns, "mean": mean}.items()}
-        | {"observations": int(count[i])}
-        for i, name in enumerate(names)
-    ]
-
-
-def to_csv(rows: list[dict[str, Any]]) -> str:
-    """The decisions as CSV, columns `COLUMNS`.
-
-    Args:
-      rows: of `Decided`.
-
-    Returns:
-      The text of the file.
-    """
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 def summary(decided: Decided) -> dict[str, Any]:
     """What a user must know beside the decisions, JSON-serialisable.
 
@@ -182,7 +173,7 @@ def summary(decided: Decided) -> dict[str, Any]:
       Certified cost bound and gains with the measured values, the share that was cut,
       how fine-tuning changed the network, and notes.
     """
-    out: dict[str, Any] = {"instances": len(decided.rows), "notes": decided.notes}
+    out: dict[str, Any] = {"instances": len(decided.table), "notes": decided.notes}
     if decided.chosen is not None:
         out["finetuning"] = decided.chosen._asdict()
     certified = decided.certified

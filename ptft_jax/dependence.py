@@ -41,10 +41,11 @@ def ranks(portfolio: Portfolio) -> Ranks:
     """
     valid = np.asarray(portfolio.valid)
     count = valid.sum(1)
-    seen = np.where(valid, np.asarray(portfolio.observations, np.float64), np.nan)
+    # past all that exist, so that those rank as if they were alone
+    seen = np.where(valid, np.asarray(portfolio.observations), np.inf)
     usable = count > 1
     seen, valid, count = seen[usable], valid[usable], count[usable]
-    rank = stats.rankdata(seen, axis=1, nan_policy="omit")
+    rank = stats.rankdata(seen, axis=1)
     centred = np.where(valid, rank - (count[:, None] + 1.0) / 2.0, 0.0)
     variance = (centred**2).sum(1) / count
     varies = variance > 0.0

@@ -9,9 +9,6 @@ from jaxtyping import Array, Bool, Float
 from ptft_jax.types import Portfolio
 
 MAX_INSTANCES = 512.0  # the network is told of at most this many
-MAX_MULTIPLE = 1e4  # float32 cannot tell multiples of a smaller unit from others
-DEFAULT_NOISE = 0.5  # relative noise assumed where no instance has two observations
-PRIOR_COUNTS = (0.5, 200.0)  # observations that the portfolio's noise may count for
 
 
 class Statistics(NamedTuple):
@@ -43,34 +40,16 @@ def _masked_mean(x, mask, axis=None):
     return total / jnp.maximum(mask.sum(axis), 1)
 
 
-def smallest_gap(
-    observations: Float[Array, "n m"], valid: Bool[Array, "n m"]
-) -> Float[Array, ""]:
-    """Smallest positive difference between two observations of one instance, or from 0.
-
-    It is the unit of counts, and next to nothing for continuous demand.
+def scales(portfolio: Portfolio, center: Float[Array, ""]) -> Float[Array, "n"]:
+    """Observed means; for those that are 0, a share of the portfolio's center.
 
     Args:
-      observations: demand, [n, m].
-      valid: which exist, [n, m].
+      portfolio: n instances.
+      center: geometric mean of the positive instance means.
 
     Returns:
-      The gap; infinite where all observations of every instance are 0.
+      Scales, > 0 where the center is.
     """
-    tolerance = 1e-5 * jnp.where(valid, observations, 0.0).max(-1, keepdims=True)
-    positive = lambda gap, ok: jnp.where(ok & (gap > tolerance), gap, jnp.inf).min()
-
-    def narrow(shift, smallest):
-        other = jnp.roll(observations, shift, axis=1)
-        both = valid & jnp.roll(valid, shift, axis=1)
-        return jnp.minimum(smallest, positive(jnp.abs(observations - other), both))
-
-    # Cyclic shifts by 1 … m/2 meet every pair, so the order of observations is nothing.
-    num_shifts = observations.shape[1] // 2
-    return jax.lax.fori_loop(1, num_shifts + 1, narrow, positive(observations, valid))
-
-
-def _scale(portfolio, center):
     count = portfolio.num_observed
     mean = jnp.where(portfolio.valid, portfolio.observations, 0.0).sum(
         -1
@@ -79,7 +58,7 @@ def _scale(portfolio, center):
     return jnp.where(mean > 0, mean, center / (count + 1.0))
 
 
-class _Own(NamedTuple):
+class Own(NamedTuple):
     """Unit-free summaries of each instance from its own observations."""
 
     ratio: Float[Array, "n m"]
@@ -87,32 +66,25 @@ class _Own(NamedTuple):
     sd: Float[Array, "n"]
 
 
-def _own(portfolio, scale, center):
+def own(
+    portfolio: Portfolio, scale: Float[Array, "n"], center: Float[Array, ""]
+) -> Own:
+    """Summaries of each instance that need no other but for the center.
+
+    Args:
+      portfolio: n instances.
+      scale: of `scales`.
+      center: as for `scales`.
+
+    Returns:
+      Ratios to the scale, log level and relative standard deviation.
+    """
     ratio = portfolio.observations / jnp.maximum(scale, 1e-30)[:, None]
     deviation = jnp.where(portfolio.valid, ratio - 1.0, 0.0)
     spare = jnp.maximum(portfolio.num_observed - 1.0, 1.0)
     sd = jnp.sqrt((deviation**2).sum(-1) / spare).clip(0.0, 4.0)
     level = jnp.log(jnp.maximum(scale, 1e-30) / jnp.maximum(center, 1e-30))
-    return _Own(ratio, level.clip(-6.0, 6.0), sd)
-
-
-def _trigamma(x):
-    y = x + 1.0
-    return 1.0 / x**2 + 1.0 / y + 1.0 / (2.0 * y**2) + 1.0 / (6.0 * y**3)
-
-
-def _prior_count(portfolio, own):
-    """d₀ of a scaled inverse χ² prior of the variances, by moments (Smyth, 2004)."""
-    spare = portfolio.num_observed - 1.0
-    used = spare >= 1.0
-    log_variance = jnp.log(own.sd**2 + 1e-5)
-    average = _masked_mean(log_variance, used)
-    observed = _masked_mean((log_variance - average) ** 2, used)
-    expected = _masked_mean(_trigamma(jnp.maximum(spare, 1.0) / 2.0), used)
-    excess = jnp.maximum(observed - expected, 1e-3)
-    # Solves 1/x + 1/(2x²) = excess, which is ψ′(x) = excess to second order.
-    half = (1.0 + jnp.sqrt(1.0 + 2.0 * excess)) / (2.0 * excess)
-    return (2.0 * half).clip(*PRIOR_COUNTS)
+    return Own(ratio, level.clip(-6.0, 6.0), sd)
 
 
 def _shrunk_noise(portfolio, own, stats):
@@ -121,8 +93,17 @@ def _shrunk_noise(portfolio, own, stats):
     return jnp.sqrt((spare * own.sd**2 + prior * stats.noise**2) / (spare + prior))
 
 
-def _summaries(portfolio, own, stats):
-    """What the network is told of each instance, in units of noise."""
+def summaries(portfolio: Portfolio, own: Own, stats: Statistics):
+    """What the network is told of each instance, in units of noise.
+
+    Args:
+      portfolio: n instances.
+      own: their own summaries.
+      stats: of the context portfolio, moments aside.
+
+    Returns:
+      Noise, shrinkage, residuals and the rows of instance features.
+    """
     valid, count = portfolio.valid, portfolio.num_observed
     noise = _shrunk_noise(portfolio, own, stats)
     residual = jnp.where(valid, (own.ratio - 1.0) / noise[:, None], 0.0).clip(-8.0, 8.0)
@@ -150,45 +131,6 @@ def _summaries(portfolio, own, stats):
     return noise, shrinkage, residual, jnp.stack(rows, axis=-1)
 
 
-def statistics(portfolio: Portfolio) -> Statistics:
-    """Summaries of the whole portfolio.
-
-    Args:
-      portfolio: n instances.
-
-    Returns:
-      Statistics; scaling all observations scales `center` and `unit` alone.
-    """
-    present, count = portfolio.present, portfolio.num_observed
-    mean = portfolio.observations.sum(-1) / jnp.maximum(count, 1.0)
-    log_mean = jnp.log(jnp.maximum(mean, 1e-30))
-    center = jnp.exp(_masked_mean(log_mean, present & (mean > 0)))
-    unit = smallest_gap(portfolio.observations, portfolio.valid)
-    # A smaller unit is as good as none, and dividing by it would overflow.
-    unit = jnp.where(jnp.isfinite(unit), jnp.maximum(unit, 1e-6 * center), center)
-    multiple = jnp.where(portfolio.valid, portfolio.observations / unit, 0.0)
-    is_lattice = (jnp.abs(multiple - jnp.round(multiple)) < 0.02).all() & (unit > 0)
-    is_lattice &= multiple.max() < MAX_MULTIPLE
-    own = _own(portfolio, _scale(portfolio, center), center)
-    spare = jnp.maximum(count - 1.0, 0.0)
-    pooled = jnp.sqrt((spare * own.sd**2).sum() / jnp.maximum(spare.sum(), 1.0) + 1e-4)
-    noise = jnp.where(spare.sum() > 0, pooled, DEFAULT_NOISE)
-    average = _masked_mean(own.level, present)
-    total = _masked_mean((own.level - average) ** 2, present)
-    within = _masked_mean(noise**2 / jnp.maximum(count, 1.0), present)
-    spread = jnp.sqrt(jnp.maximum(total - within, 0.02 * total + 1e-4))
-    prior_count = _prior_count(portfolio, own)
-    num = present.sum() * 1.0
-    stats = Statistics(
-        num, center, unit, is_lattice, noise, prior_count, spread, jnp.zeros(0)
-    )
-    *_, rows = _summaries(portfolio, own, stats)
-    weight = present[:, None]
-    means = _masked_mean(rows, weight, 0)
-    spreads = jnp.sqrt(_masked_mean((rows - means) ** 2, weight, 0) + 1e-8)
-    return stats._replace(moments=jnp.concatenate([means, spreads]))
-
-
 def features(portfolio: Portfolio, stats: Statistics) -> Features:
     """Inputs of the network for each instance, seen in the light of its portfolio.
 
@@ -199,19 +141,19 @@ def features(portfolio: Portfolio, stats: Statistics) -> Features:
     Returns:
       Features; scaling all observations of both portfolios scales `scale` alone.
     """
-    scale = _scale(portfolio, stats.center)
-    own = _own(portfolio, scale, stats.center)
-    noise, shrinkage, residual, instance = _summaries(portfolio, own, stats)
+    scale = scales(portfolio, stats.center)
+    alone = own(portfolio, scale, stats.center)
+    noise, shrinkage, residual, instance = summaries(portfolio, alone, stats)
     units = jnp.log1p(portfolio.observations / stats.unit).clip(0.0, 5.0)
-    log_ratio = jnp.log(own.ratio + 0.1).clip(-3.0, 4.0)
+    log_ratio = jnp.log(alone.ratio + 0.1).clip(-3.0, 4.0)
     observation = [
         residual / 2.0,
         jnp.tanh(residual),
         log_ratio,
-        jnp.sqrt(own.ratio.clip(0.0, 30.0)),
+        jnp.sqrt(alone.ratio.clip(0.0, 30.0)),
         (portfolio.observations <= 0).astype(scale.dtype),
         units / 3.0,
-        log_ratio + 0.5 * own.level[:, None],
+        log_ratio + 0.5 * alone.level[:, None],
     ]
     # Each by itself: stacked first, they would be written out interleaved.
     pooled = jnp.stack([_masked_mean(x, portfolio.valid, -1) for x in observation], -1)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ptft_jax import compilation, dependence, gate, head, risk, tuning
+from ptft_jax import compilation, dependence, gate, head, risk, shapes, tuning
 from ptft_jax.dependence import Dependence
 from ptft_jax.gate import Candidate
 from ptft_jax.model import Network
@@ -33,6 +33,8 @@ class FinetuneConfig:
       num_splits: into K folds; K · num_splits networks are fitted and averaged.
       few_instances: beyond which one split is enough, validation being precise.
       num_rows: observations of each instance left out in turn for validation.
+      most_instances: beyond which a random part of the portfolio, of that size, is
+        fitted to and judged on: more would tell nothing that can be measured.
       batch: instances a gradient step sees.
       checkpoints: gradient steps after which the adapter and full classes are tried.
       radii: of the head's ball.
@@ -47,6 +49,7 @@ class FinetuneConfig:
     num_splits: int = 2
     few_instances: int = 512
     num_rows: int = 8
+    most_instances: int = 8192
     batch: int = 256
     checkpoints: tuple[int, ...] = (20, 40, 80, 160)
     radii: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -56,11 +59,19 @@ class FinetuneConfig:
 
 
 class Finetuned(NamedTuple):
-    """The chosen policy and how it was chosen."""
+    """The chosen policy and how it was chosen.
+
+    Attributes:
+      policy: the best.
+      chosen: what it is.
+      candidates: all that were judged.
+      past: what the instances that they were judged on are worth.
+    """
 
     policy: Policy
     chosen: Candidate
     candidates: tuple[Candidate, ...]
+    past: Dependence
 
 
 class _Task(NamedTuple):
@@ -237,11 +248,13 @@ def make_fit(network: Network, config: FinetuneConfig) -> Fit:
     propose = make_propose(network, config)
 
     def fit(params, portfolio, key):
+        part_key = jax.random.fold_in(key, portfolio.valid.shape[0])
+        portfolio = shapes.part(part_key, portfolio, config.most_instances)
         past = dependence.examine(portfolio)
         found = propose(params, portfolio, key, past)
         candidates, policies = zip(*found, strict=True)
         worth = max(past.num_independent, 1.0)
         best = gate.select(candidates, gate.caution(worth, config.caution))
-        return Finetuned(policies[best], candidates[best], candidates)
+        return Finetuned(policies[best], candidates[best], candidates, past)
 
     return fit

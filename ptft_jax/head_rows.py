@@ -77,8 +77,8 @@ def gather(
       params: pretrained.
       portfolio: instances, those beyond `size` being padding.
       context: the portfolio that is attended to.
-      key: typed PRNG key; it chooses what is left out, in at most
-        `left_out.MAX_ROWS` rows.
+      key: typed PRNG key; it chooses what is left out, in
+        `left_out.num_rows` rows.
       size: n; all instances where None.
 
     Returns:
@@ -213,9 +213,9 @@ def positions(
       key: as for `gather`.
 
     Returns:
-      As of `risk.left_out`, in at most `left_out.MAX_ROWS` rows.
+      As of `risk.left_out`, in `left_out.num_rows` rows.
     """
-    count = min(portfolio.valid.shape[1], left_out.MAX_ROWS)
+    count = left_out.num_rows(portfolio)
     return jax.tree.map(np.asarray, risk.left_out(key, portfolio.valid, count))
 
 

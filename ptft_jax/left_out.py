@@ -8,24 +8,37 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int, Key
 
-from ptft_jax import baselines, risk, shapes, types
-from ptft_jax.model import Decision, Network
+from ptft_jax import baselines, risk, shapes, streamed, types
+from ptft_jax.model import Context, Decision, Network
 from ptft_jax.risk import Policy
 from ptft_jax.types import Portfolio
 
 MAX_ROWS = 16
+MAX_LEFT_OUT = 2**19  # of all instances, beyond which rows are fewer
+
+
+def num_rows(portfolio: Portfolio) -> int:
+    """Rows in which the instances of a portfolio lack an observation in turn.
+
+    A mean over n instances varies by what differs between them, which more rows of
+    each do not change: where instances are many, rows are few.
+
+    Args:
+      portfolio: n instances of at most m observations.
+
+    Returns:
+      min(m, `MAX_ROWS`, max(1, `MAX_LEFT_OUT`/n)).
+    """
+    n, m = portfolio.valid.shape
+    return min(m, MAX_ROWS, max(1, MAX_LEFT_OUT // n))
+
+
+_one = functools.partial(jax.jit, static_argnums=0)(streamed.decide_one)
+_summarize = functools.partial(jax.jit, static_argnums=0)(streamed.summarize)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _one(network, params, head, portfolio):
-    decision = network.apply(params, portfolio)
-    return risk.apply_head(decision, head), decision
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _one_left_out(network, params, head, portfolio, context, position):
-    attended = network.apply(params, context, method=risk.summarize)
-
+def _one_left_out(network, params, head, attended, portfolio, position):
     def row(j):
         rest, _ = types.leave_one_out(portfolio, j)
         decision = network.apply(params, rest, context=attended)
@@ -34,14 +47,10 @@ def _one_left_out(network, params, head, portfolio, context, position):
     return jax.lax.map(row, position)
 
 
-def _mean(one, network, policy, *arguments) -> Float[np.ndarray, "*s"]:
-    """The policy's decisions, its networks one after another: one program for any K."""
-    total = 0.0
-    for k in range(len(policy.head)):
-        params = jax.tree.map(lambda leaf, k=k: leaf[k], policy.params)
-        x, decision = one(network, params, policy.head[k], *arguments)
-        total = total + x
-    return np.asarray(risk.settle(total / len(policy.head), decision.unit))
+def _networks(policy: Policy) -> list[tuple[Any, Float[Array, "d"]]]:
+    """Its networks one after another: one program serves any number of them."""
+    pick = lambda k: jax.tree.map(lambda leaf: leaf[k], policy)
+    return [tuple(pick(k)) for k in range(len(policy.head))]
 
 
 def decide(
@@ -57,7 +66,11 @@ def decide(
     Returns:
       Decisions ≥ 0, in units of the observations.
     """
-    return _mean(_one, network, policy, portfolio)
+    total = 0.0
+    for params, head in _networks(policy):
+        x, unit = _one(network, params, head, portfolio)
+        total = total + x
+    return np.asarray(risk.settle(total / len(policy.head), unit))
 
 
 def left_out_decisions(
@@ -69,8 +82,8 @@ def left_out_decisions(
 ) -> Float[np.ndarray, "r n"]:
     """Decisions for instances that lack one observation, in a context of others.
 
-    They are taken in parts of the context's size, so that folds and populations of any
-    size share one program.
+    They are taken in parts of the context's size, or of `streamed.BLOCK`, so that folds
+    and populations of any size share one program.
 
     Args:
       network: the Transformer.
@@ -82,16 +95,30 @@ def left_out_decisions(
     Returns:
       Decisions ≥ 0, [r, n], that have not seen the observation left out.
     """
-    found = []
+    networks, found = _attending(network, policy, context), []
     for part, left, count in _parts(portfolio, context, position):
-        x = _mean(_one_left_out, network, policy, part, context, left)
-        found.append(x[:, :count])
+        total = 0.0
+        for network_ in networks:
+            x, decision = _one_left_out(network, *network_, part, left)
+            total = total + x
+        x = risk.settle(total / len(networks), decision.unit)
+        found.append(np.asarray(x)[:, :count])
     return np.concatenate(found, axis=1)
+
+
+def _attending(
+    network, policy, context
+) -> list[tuple[Any, Float[Array, "d"], Context]]:
+    return [
+        (params, head, _summarize(network, params, context))
+        for params, head in _networks(policy)
+    ]
 
 
 def _parts(portfolio, context, position):
     """Parts of the context's size, what each lacks, and how many are not padding."""
-    n, size = portfolio.valid.shape[0], context.valid.shape[0]
+    n = portfolio.valid.shape[0]
+    size = min(context.valid.shape[0], streamed.BLOCK)
     for start in range(0, n, size):
         index = np.arange(start, min(start + size, n))
         left = jnp.pad(position[:, index], ((0, 0), (0, size - len(index))))
@@ -117,9 +144,9 @@ def left_out_features(
     Returns:
       Base decisions, scales and features of the head, leaves [r, n, …].
     """
-    none, found = jnp.zeros(network.width), []
+    [own], found = _attending(network, risk.single(network, params), context), []
     for part, left, count in _parts(portfolio, context, position):
-        decision = _one_left_out(network, params, none, part, context, left)[1]
+        decision = _one_left_out(network, *own, part, left)[1]
         kept = jax.tree.map(lambda leaf, k=count: np.asarray(leaf)[:, :k], decision)
         found.append(kept)
     return jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *found)
@@ -146,13 +173,12 @@ def several(
       policies: by name.
       portfolio: n instances.
       context: the portfolio that is attended to.
-      key: typed PRNG key; it chooses what is left out, in at most `MAX_ROWS` rows.
+      key: typed PRNG key; it chooses what is left out, in `num_rows` rows.
 
     Returns:
       What is left out in each row, whether the row counts, and the decisions by name.
     """
-    rows = min(portfolio.valid.shape[1], MAX_ROWS)
-    position, counts = risk.left_out(key, portfolio.valid, rows)
+    position, counts = risk.left_out(key, portfolio.valid, num_rows(portfolio))
     decisions = {
         name: left_out_decisions(network, policy, portfolio, context, position)
         for name, policy in policies.items()

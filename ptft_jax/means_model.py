@@ -103,9 +103,9 @@ class MeansNetwork(nn.Module):
         self.seeds = self.param(
             "seeds", nn.initializers.normal(1.0), (self.num_latents, D)
         )
-        self.collect = [Attend(self.heads) for _ in range(self.num_blocks)]
+        self.collect = [Attend(self.heads, D) for _ in range(self.num_blocks)]
         self.reflect = [Feedforward() for _ in range(self.num_blocks)]
-        self.consult = [Attend(self.heads) for _ in range(self.num_blocks)]
+        self.consult = [Attend(self.heads, D) for _ in range(self.num_blocks)]
         self.think = [Feedforward() for _ in range(self.num_blocks)]
         self.read = nn.Dense(2 * D)
         self.last = nn.Dense(D)
@@ -179,8 +179,8 @@ class MeansNetwork(nn.Module):
         x, latents, kept = self.embed(own) + told, self.seeds + told, []
         for block in range(self.num_blocks):
             if context is None:
-                latents = self.collect[block](latents, x, portfolio.present)
-                latents = self.reflect[block](latents)
+                found = self.collect[block].gather(latents, x, portfolio.present)
+                latents = self.reflect[block](self.collect[block].take(latents, found))
             else:
                 latents = context.latents[block]
             kept.append(latents)

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float
 
-from ptft_jax import features
+from ptft_jax import accumulators, features, statistics
 from ptft_jax.types import Portfolio
 
 
@@ -49,30 +49,47 @@ class Attend(nn.Module):
     """Multi-head softmax attention between n instances and a few latents, residual."""
 
     heads: int
+    width: int
 
-    @nn.compact
-    def __call__(self, queries, keys, valid=None):
-        """Queries [i, d] after attending to keys [j, d], those that are `valid`."""
-        D, H = queries.shape[-1], self.heads
-        project = lambda name: nn.Dense(D, use_bias=False, name=name)
-        normed = nn.LayerNorm(use_bias=False, name="query_norm")(queries)
-        keys = nn.LayerNorm(use_bias=False, name="key_norm")(keys)
-        q, k, v = (
-            project(c)(x) for c, x in zip("qkv", (normed, keys, keys), strict=True)
-        )
+    def setup(self):
+        """Declares the projections."""
+        self.query_norm = nn.LayerNorm(use_bias=False)
+        self.key_norm = nn.LayerNorm(use_bias=False)
+        project = lambda: nn.Dense(self.width, use_bias=False)
+        self.q, self.k, self.v, self.out = project(), project(), project(), project()
+
+    @property
+    def slices(self):
+        """Which of the d entries each head has, [heads, d]."""
+        D, H = self.width, self.heads
+        return jnp.repeat(jnp.eye(H), D // H, axis=1)
+
+    def _spread(self, x):
         # Heads as rows that are zero outside their slice of d: one plain product with
         # the latents' H·L rows runs several times faster than H small ones.
-        slices = jnp.repeat(jnp.eye(H, dtype=q.dtype), D // H, axis=1)
-        spread = lambda x: (slices[:, None] * x).reshape(-1, D)
-        scale = jnp.sqrt(D / H)
-        if valid is None:
-            scores = (q @ spread(k).T / scale).reshape(-1, H, k.shape[0])
-            mixed = nn.softmax(scores).reshape(q.shape[0], -1) @ spread(v)
-        else:
-            scores = jnp.where(valid, spread(q) @ k.T / scale, -1e30)
-            rows = (nn.softmax(scores) @ v).reshape(H, -1, D)
-            mixed = (slices[:, None] * rows).sum(0)
-        return queries + project("out")(mixed)
+        return (self.slices.astype(x.dtype)[:, None] * x).reshape(-1, self.width)
+
+    def _project(self, queries, keys):
+        keys = self.key_norm(keys)
+        q = self.q(self.query_norm(queries)) / jnp.sqrt(self.width / self.heads)
+        return q, self.k(keys), self.v(keys)
+
+    def __call__(self, queries, keys):
+        """Queries [n, d] after attending to a few keys [l, d]."""
+        q, k, v = self._project(queries, keys)
+        scores = (q @ self._spread(k).T).reshape(-1, self.heads, k.shape[0])
+        mixed = nn.softmax(scores).reshape(q.shape[0], -1) @ self._spread(v)
+        return queries + self.out(mixed)
+
+    def gather(self, queries, keys, valid) -> accumulators.Attention:
+        """What a few queries [l, d] find in those keys [n, d] that are valid."""
+        q, k, v = self._project(queries, keys)
+        return accumulators.attention(self._spread(q) @ k.T, v, valid)
+
+    def take(self, queries, found: accumulators.Attention):
+        """Queries [l, d] after attending to all that `gather` found."""
+        rows = found.mean.reshape(self.heads, -1, self.width)
+        return queries + self.out((self.slices[:, None] * rows).sum(0))
 
 
 class Feedforward(nn.Module):
@@ -112,9 +129,9 @@ class Network(nn.Module):
         self.seeds = self.param(
             "seeds", nn.initializers.normal(1.0), (self.num_latents, D)
         )
-        self.collect = [Attend(self.heads) for _ in range(self.num_blocks)]
+        self.collect = [Attend(self.heads, D) for _ in range(self.num_blocks)]
         self.reflect = [Feedforward() for _ in range(self.num_blocks)]
-        self.consult = [Attend(self.heads) for _ in range(self.num_blocks)]
+        self.consult = [Attend(self.heads, D) for _ in range(self.num_blocks)]
         self.think = [Feedforward() for _ in range(self.num_blocks)]
         self.read = nn.Dense(2 * D)
         self.read_quantile = nn.Dense(2 * D, use_bias=False)
@@ -151,26 +168,56 @@ class Network(nn.Module):
 
     def tokens(self, portfolio: Portfolio, context: Context | None = None):
         """Features, instances after attention, and the context they attended to."""
-        stats = features.statistics(portfolio) if context is None else context.stats
+        stats = statistics.whole(portfolio) if context is None else context.stats
         inputs = features.features(portfolio, stats)
         return inputs, *self.attend(inputs, portfolio.present, stats, context)
 
     def attend(self, inputs, present, stats, context: Context | None = None):
         """Instances after attention, and the context, from features made before."""
-        x = self.encode(inputs, stats)
-        latents, kept = (
-            self.seeds + self.embed_portfolio(features.portfolio_features(stats)),
-            [],
-        )
+        x, kept = self.encode(inputs, stats), []
         for block in range(self.num_blocks):
             if context is None:
-                latents = self.collect[block](latents, x, present)
-                latents = self.reflect[block](latents)
+                found = self.gather(kept, stats, x, present)
+                kept.append(self.latents(kept, stats, found))
             else:
-                latents = context.latents[block]
-            kept.append(latents)
-            x = self.think[block](self.consult[block](x, latents))
+                kept.append(context.latents[block])
+            x = self.consult_latents(x, kept)
         return x, Context(stats, tuple(kept))
+
+    def before(self, kept, stats: features.Statistics):
+        """Latents before the block that follows those whose latents are kept."""
+        told = self.embed_portfolio(features.portfolio_features(stats))
+        return kept[-1] if kept else self.seeds + told
+
+    def gather(self, kept, stats, x, present) -> accumulators.Attention:
+        """What the latents of the next block find in instances [n, d]."""
+        return self.collect[len(kept)].gather(self.before(kept, stats), x, present)
+
+    def latents(self, kept, stats, found: accumulators.Attention):
+        """Latents of the next block, from all that they found."""
+        taken = self.collect[len(kept)].take(self.before(kept, stats), found)
+        return self.reflect[len(kept)](taken)
+
+    def consult_latents(self, x, kept):
+        """Instances after the last block whose latents are kept."""
+        block = len(kept) - 1
+        return self.think[block](self.consult[block](x, kept[-1]))
+
+    def explore(self, portfolio: Portfolio, stats, kept) -> accumulators.Attention:
+        """What the latents of the next block find in a part of a portfolio.
+
+        Args:
+          portfolio: the part.
+          stats: of the whole portfolio.
+          kept: latents of the blocks before, in order.
+
+        Returns:
+          The accumulator of the part.
+        """
+        x = self.encode(features.features(portfolio, stats), stats)
+        for block in range(len(kept)):
+            x = self.consult_latents(x, kept[: block + 1])
+        return self.gather(kept, stats, x, portfolio.present)
 
     def decide(self, inputs: features.Features, x, quantile) -> Decision:
         """The decision link: the network corrects an empirical-Bayes plug-in rule.

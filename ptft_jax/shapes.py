@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int, Key
 
 from ptft_jax.types import Portfolio
 
@@ -41,15 +41,29 @@ def take(
     Returns:
       A portfolio whose first k instances are the chosen ones.
     """
-    extra = (bucket(len(index)) if size is None else size) - len(index)
+    size = bucket(len(index)) if size is None else size
+    return extend(jax.tree.map(lambda leaf: leaf[index], portfolio), size)
+
+
+def extend(portfolio: Portfolio, size: int) -> Portfolio:
+    """All instances and then instances without observations.
+
+    Args:
+      portfolio: n instances.
+      size: to pad to, ≥ n.
+
+    Returns:
+      A portfolio whose first n instances are those given.
+    """
+    n = portfolio.valid.shape[0]
 
     def pad(leaf: jax.Array) -> jax.Array:
-        return jnp.pad(leaf[index], [(0, extra)] + [(0, 0)] * (leaf.ndim - 1))
+        return jnp.pad(leaf, [(0, size - n)] + [(0, 0)] * (leaf.ndim - 1))
 
-    chosen = jax.tree.map(pad, portfolio)
+    longer = jax.tree.map(pad, portfolio)
     # a quantile of 0 would make the padding's decisions infinite
-    present = jnp.arange(len(chosen.quantile)) < len(index)
-    return chosen._replace(quantile=jnp.where(present, chosen.quantile, 0.5))
+    is_given = jnp.arange(size) < n
+    return longer._replace(quantile=jnp.where(is_given, longer.quantile, 0.5))
 
 
 def pad(portfolio: Portfolio) -> Portfolio:
@@ -61,4 +75,22 @@ def pad(portfolio: Portfolio) -> Portfolio:
     Returns:
       A portfolio whose first n instances are those given.
     """
-    return take(portfolio, np.arange(portfolio.valid.shape[0]))
+    return extend(portfolio, bucket(portfolio.valid.shape[0]))
+
+
+def part(key: Key[Array, ""], portfolio: Portfolio, most: int) -> Portfolio:
+    """A random part of a portfolio that is too large to fit to as a whole.
+
+    Args:
+      key: typed PRNG key.
+      portfolio: n instances.
+      most: instances to keep of those that are not padding.
+
+    Returns:
+      The portfolio itself where it has no more instances than that.
+    """
+    if portfolio.valid.shape[0] <= most:
+        return portfolio
+    present = np.flatnonzero(np.asarray(portfolio.present))
+    order = np.asarray(jax.random.permutation(key, len(present)))[:most]
+    return take(portfolio, np.sort(present[order]))

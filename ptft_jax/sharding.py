@@ -1,23 +1,32 @@
 """Work spread over devices; with one device, nothing changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float
+
+from ptft_jax import shapes
+from ptft_jax.types import Portfolio
+
+INSTANCES = "instances"
 
 
-def mesh(axis: str) -> Mesh:
-    """All devices of all processes in a row.
+def mesh(axis: str, devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Devices in a row.
 
     Args:
       axis: name of the only axis.
+      devices: all those of all processes where None.
 
     Returns:
       The mesh.
     """
-    return jax.make_mesh((jax.device_count(),), (axis,), axis_types=(AxisType.Auto,))
+    count = jax.device_count() if devices is None else len(devices)
+    types = (AxisType.Auto,)
+    return jax.make_mesh((count,), (axis,), axis_types=types, devices=devices)
 
 
 def over_cells(function: Callable[..., Any], over: Mesh) -> Callable[..., Any]:
@@ -59,3 +68,36 @@ def spread(tree: Any, over: Mesh) -> Any:
         return jax.make_array_from_callback(leaf.shape, placed, part)
 
     return jax.tree.map(place, tree)
+
+
+def over_instances(devices: Sequence[jax.Device]) -> Callable[[Callable], Callable]:
+    """Returns `split(function)`, which shares the instances of a portfolio out.
+
+    Args:
+      devices: of one kind; one device leaves a function as it is.
+
+    Returns:
+      A transformation of a function (portfolio, axis) → [n], in which `axis` names what
+      collective operations pool over, None on one device. The result takes a portfolio
+      of any number of instances, is pure, and may be jitted.
+    """
+    if len(devices) == 1:
+        return lambda function: lambda portfolio: function(portfolio, None)
+    over = mesh(INSTANCES, devices)
+    shared = PartitionSpec(INSTANCES)
+
+    def split(function):
+        own = lambda portfolio: function(portfolio, INSTANCES)
+        # what is gathered from all devices is the same on each, which jax cannot see
+        mapped = jax.shard_map(
+            own, mesh=over, in_specs=shared, out_specs=shared, check_vma=False
+        )
+
+        def call(portfolio: Portfolio) -> Float[Array, "n"]:
+            n = portfolio.valid.shape[0]
+            each = int(np.ceil(n / len(devices)))
+            return mapped(shapes.extend(portfolio, each * len(devices)))[:n]
+
+        return call
+
+    return split

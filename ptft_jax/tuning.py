@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ptft_jax import features, risk, train, types
+from ptft_jax import features, risk, statistics, train, types
 from ptft_jax.model import Network
 from ptft_jax.problems import newsvendor
 from ptft_jax.risk import Rows
@@ -217,7 +217,7 @@ def held_out_costs(
 
     def prepare(j):
         rest, _ = types.leave_one_out(portfolio, j)
-        stats = features.statistics(rest)
+        stats = statistics.whole(rest)
         return features.features(rest, stats), rest.present, stats
 
     # Features know nothing of the parameters: made once, they serve every network.

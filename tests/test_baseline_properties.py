@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import baselines, types
+from ptft_jax import baselines, count_baselines, regression_baselines, types
 from ptft_jax.types import Portfolio, portfolio
 
 ALL = {
@@ -149,3 +149,15 @@ def test_double_precision_is_kept(decide):
     with types.enable_x64(True):
         rows = jnp.asarray([[1.0, 0.0, 3.0], [2.0, 5.0, 1.0]], jnp.float64)
         assert jax.eval_shape(decide, portfolio(rows, 0.9)).dtype == jnp.float64
+
+
+@pytest.mark.parametrize("decide", [baselines.npmle_negbin, baselines.global_qr])
+def test_instances_in_several_blocks_are_decided_as_in_one(decide):
+    # what these two fit is the same for a portfolio three times over
+    rng = np.random.default_rng(6)
+    rows = rng.poisson(rng.gamma(2.0, 4.0, (700, 1)), (700, 9)).astype(float)
+    rows[:, 4:][rng.uniform(size=(700, 5)) < 0.3] = BLANK
+    assert 3 * 700 > 2 * count_baselines.BLOCK
+    assert 3 * 700 * 9 > regression_baselines.BLOCK
+    found = decide(make(np.tile(rows, (3, 1))))
+    close(found, np.tile(decide(make(rows)), 3))

@@ -1,5 +1,6 @@
 """Reading demand: what is accepted, and that everything wrong is said at once."""
 
+import contextlib
 import os
 import pathlib
 
@@ -275,3 +276,68 @@ def test_public_data(name, options, shape):
     raw = pl.read_csv(SHARED / name, infer_schema_length=None)
     expected = raw.select(table.instances).cast(pl.Float64).to_numpy()
     np.testing.assert_array_equal(table.values, expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "instance,1,2,3\na,1,2,\nb,,3,5\n",
+        "2025-01-03,Instance,2025-01-01,2025-01-02\n,a,1,2\n5,b,,3\n",
+        "instance,week 1,week 2,week 3\na,1,2,NA\nb,,3,5\n",
+    ],
+)
+def test_rows_may_be_instances(read, text):
+    assert_table(read(text), ["a", "b"], [[1, NAN], [2, 3], [NAN, 5]])
+
+
+def test_rows_that_are_instances_may_have_quantiles(read):
+    table = read("instance,1,quantile,2\na,1,.9,2\nb,3,.5,5\n")
+    assert_table(table, ["a", "b"], [[1, 3], [2, 5]])
+    np.testing.assert_array_equal(table.quantile, [0.9, 0.5])
+
+
+def test_everything_wrong_in_rows_that_are_instances(read):
+    message = complaint(
+        read,
+        "instance,1,2,price,quantile\na,1,2,1,.9\nb,x,3,1,.9\na,5,-6,2,\n"
+        ",1,2,3,.5\nc,4,,,2\n",
+    )
+    for expected in [
+        "row 5, column 1 ('instance'): it is blank",
+        "row 4, column 1 ('instance'): 'a' is already on row 2",
+        "row 4, column 5 ('quantile'): it is blank",
+        "row 6, column 5 ('quantile'): '2' is not strictly between 0 and 1",
+        "column 4 ('price'): is no period",
+        "row 3, column 2 ('1'): 'x' is not a number",
+        "row 4, column 3 ('2'): '-6' is negative",
+        "row 6: instance 'c': 1 observation, at least 2 are needed",
+    ]:
+        assert expected in message
+
+
+def test_many_columns_read_as_few(read):
+    rng = np.random.default_rng(0)
+    values = rng.uniform(size=(4, parse_csv.MOST_COLUMNS + 5)).round(6)
+    header = ",".join(f"i{k}" for k in range(values.shape[1]))
+    lines = [",".join(map(str, row)) for row in values]
+    lines[1] = lines[1].replace(lines[1].split(",")[1], "", 1)
+    values[1, 1] = NAN
+    for text in ("\n".join([header, *lines]), "\r\n".join([header, *lines, ""])):
+        table = read(text)
+        np.testing.assert_array_equal(table.values, values)
+        assert table.instances[-1] == f"i{values.shape[1] - 1}"
+    bad = "\n".join([header, *lines]).replace(lines[2][-8:], "oops")
+    assert f"column {values.shape[1]} (" in complaint(read, bad)
+
+
+def test_a_parquet_file_changed_anywhere_is_read_or_refused(tmp_path):
+    path = tmp_path / "demand.parquet"
+    pl.DataFrame({"a": [1.0, 2.0, 3.0], "b": [2.0, 5.0, 1.0]}).write_parquet(path)
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(50):
+        changed = bytearray(content)
+        for where in rng.integers(4, len(content), 3):
+            changed[where] = rng.integers(256)
+        path.write_bytes(bytes(changed))
+        with contextlib.suppress(data.DataError):
+            data.read(path)

@@ -2,10 +2,11 @@ import csv
 import json
 
 import numpy as np
+import polars as pl
 import pytest
 import tiny
 
-from ptft_jax import baselines, cli, data, decide
+from ptft_jax import baselines, cli, data, decide, decision_table
 
 COLUMNS = ["instance", "decision", "decision_pretrained", "saa", "mean", "observations"]
 
@@ -133,6 +134,26 @@ def test_saa_in_the_file_is_that_of_the_baselines(run):
     expected = baselines.saa(data.to_portfolio(table, 0.6))
     found = [float(row["saa"]) for row in rows]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_parquet_in_and_out_is_as_csv(run, tmp_path):
+    values = tiny.demand(4).round(4)
+    options = ["--quantile", ".9", "--no-finetune", "--quiet"]
+    rows, _ = run(*options, values=values)
+    frame = pl.DataFrame({f"i{k}": values[:, k] for k in range(12)})
+    frame.write_parquet(tmp_path / "sales.csv")
+    run(*options, "--out", "decisions.parquet")
+    written = pl.read_parquet(tmp_path / "decisions.parquet")
+    assert written.columns == COLUMNS
+    for name in COLUMNS[1:]:
+        np.testing.assert_array_equal(written[name], [float(r[name]) for r in rows])
+
+
+def test_numbers_are_written_with_7_digits_and_no_more():
+    rng = np.random.default_rng(0)
+    x = np.append(rng.lognormal(0.0, 10.0, 10_000), [0.0, 1e-20, 1e25, 123456789.0])
+    shown = decision_table.rounded(x)
+    np.testing.assert_array_equal(shown, [float(f"{v:.7g}") for v in x])
 
 
 def test_an_unwritable_place_leaves_nothing_behind(run, tmp_path, capfd):

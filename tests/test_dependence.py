@@ -1,6 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from ptft_jax import dependence, types
 
@@ -100,3 +101,18 @@ def test_ragged_instances_are_compared_by_the_neighbours_they_have():
     assert is_ordered(data, jnp.asarray(valid))
     shuffled = rng.permuted(data, axis=1)
     assert not is_ordered(shuffled, jnp.asarray(valid))
+
+
+def test_ranks_are_those_among_the_observations_of_the_instance_that_exist():
+    rng = np.random.default_rng(5)
+    data = rng.poisson(2.0, (200, 7)).astype(float)
+    data[rng.uniform(size=data.shape) < 0.3] = np.nan
+    found = dependence.ranks(portfolio(data))
+    kept = [row[~np.isnan(row)] for row in data]
+    kept = [row for row in kept if len(row) > 1 and row.std() > 0]
+    assert len(found.z) == len(kept)
+    for z, valid, row in zip(found.z, found.valid, kept, strict=True):
+        rank = stats.rankdata(row)
+        expected = (rank - rank.mean()) / rank.std()
+        np.testing.assert_allclose(z[valid], expected, atol=1e-12)
+        assert (z[~valid] == 0.0).all()

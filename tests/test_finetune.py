@@ -1,3 +1,5 @@
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -169,3 +171,16 @@ def test_left_out_costs_are_those_of_decisions_that_have_not_seen_the_label(para
         x = decide(NETWORK, risk.single(NETWORK, params), rest)
         by_hand += np.asarray(newsvendor.cost(x, label, data.quantile)) / 4
     np.testing.assert_allclose(costs, by_hand, rtol=1e-4)
+
+
+def test_a_part_of_many_instances_is_fitted_to_and_judged_on(params):
+    data = shapes.pad(types.portfolio(demands(500, 6), 0.5))
+    most = dataclasses.replace(CONFIG, classes=("head",), most_instances=128)
+    found = finetune.make_fit(NETWORK, most)(params, data, jax.random.key(1))
+    assert found.past.num_usable == 128
+    key = jax.random.fold_in(jax.random.key(1), 500)
+    part = shapes.part(key, data, 128)
+    assert part.valid.shape[0] == 128
+    rows = lambda portfolio: {tuple(row) for row in np.asarray(portfolio.observations)}
+    assert rows(part) < rows(data)
+    assert shapes.part(key, data, 512) is data

@@ -4,7 +4,7 @@ import json as json_
 import pathlib
 from typing import NamedTuple
 
-from ptft_jax import compilation, data, progress, store
+from ptft_jax import compilation, data, decision_table, progress, store
 from ptft_jax import decide as decide_
 from ptft_jax.commands import common
 from ptft_jax.errors import UsageError
@@ -92,7 +92,7 @@ def run(
             report=_stages(watched, work),
         )
     decided = decided._replace(notes=[*notes, *decided.notes])
-    store.write_text(out, decide_.to_csv(decided.rows))
+    store.write_text(out, decision_table.encoded(decided.table, out.suffix))
     summary = {"decisions": str(out), **decide_.summary(decided)}
     if json:
         print(json_.dumps(summary, indent=1))

@@ -1,5 +1,6 @@
 """A CSV or Parquet file to a grid."""
 
+import collections
 import io
 import pathlib
 import re
@@ -86,7 +87,7 @@ def _text(content: bytes, problems: Problems) -> str:
 def _parquet_grid(content: bytes, problems: Problems) -> Grid:
     try:
         frame = pl.read_parquet(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         problems.add(f"the Parquet file is damaged ({error})", EXPORT)
         problems.check()
     for j, (name, dtype) in enumerate(frame.schema.items()):
@@ -102,17 +103,18 @@ def _parquet_grid(content: bytes, problems: Problems) -> Grid:
 
 
 def _check_header(grid: Grid, problems: Problems) -> None:
-    places: dict[str, list[int]] = {}
+    counts = collections.Counter(grid.header)
+    repeated = {name: [] for name, count in counts.items() if name and count > 1}
     for j, name in enumerate(grid.header):
-        places.setdefault(name, []).append(j + 1)
+        if name in repeated:
+            repeated[name].append(j + 1)
     # A nameless first column is the index that other programs write.
-    nameless = [j for j in places.pop("", []) if j > 1]
+    nameless = [j + 1 for j, name in enumerate(grid.header) if j and not name]
     problems.add_many(
         len(nameless),
         (f"column {j}: it has no name" for j in nameless),
         "Name every column in the header, or delete empty columns.",
     )
-    repeated = {name: js for name, js in places.items() if len(js) > 1}
     problems.add_many(
         len(repeated),
         (

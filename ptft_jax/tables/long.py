@@ -17,7 +17,7 @@ MAX_CELLS = 200_000_000
 RULES = {"value": cells.DEMAND, "price": cells.PRICE, "quantile": cells.QUANTILE}
 
 
-def is_long(grid: Grid) -> bool:
+def is_form(grid: Grid) -> bool:
     """Whether the header has both an `instance` and a `value` column."""
     return {"instance", "value"} <= {name.lower() for name in grid.header}
 

@@ -10,6 +10,8 @@ import polars as pl
 from ptft_jax.tables.grid import Grid, stack
 from ptft_jax.tables.problems import Problems, counted
 
+MOST_COLUMNS = 1000  # of a frame: each costs as much as thousands of cells
+
 
 def _separator(text: str) -> str:
     first = re.search(r"\S.*", text)
@@ -51,6 +53,9 @@ def _is_plain(content: bytes, separator: str) -> bool:
 
 
 def _plain_grid(content: bytes, separator: str, notes: list[str]) -> Grid:
+    first = content[: content.find(b"\n")]
+    if first.count(separator.encode()) >= MOST_COLUMNS:
+        return _wide_grid(content, separator, notes)
     frame = pl.read_csv(
         io.BytesIO(content),
         separator=separator,
@@ -61,6 +66,15 @@ def _plain_grid(content: bytes, separator: str, notes: list[str]) -> Grid:
     header = ["" if name is None else name.strip() for name in frame.row(0)]
     cells = stack(frame[1:])
     return Grid(header, cells, np.arange(2, frame.height + 1), 0, notes)
+
+
+def _wide_grid(content: bytes, separator: str, notes: list[str]) -> Grid:
+    lines = content.decode().removesuffix("\n").replace("\r", "").split("\n")
+    header = [name.strip() for name in lines[0].split(separator)]
+    by_row = pl.Series(lines[1:], dtype=pl.String).str.split(separator).explode()
+    shape = len(lines) - 1, len(header)
+    cells = by_row.gather(np.arange(len(by_row)).reshape(shape).T.ravel())
+    return Grid(header, cells, np.arange(2, shape[0] + 2), 0, notes)
 
 
 def _careful_grid(

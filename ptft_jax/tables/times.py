@@ -36,11 +36,12 @@ class Times(NamedTuple):
 def looks_like_dates(labels: pl.Series) -> bool:
     """Whether more than half of the labels that are not blank look like dates."""
     written = [label for label in labels if label]
-    dates = sum(_kind(text) in ("date", "other date") for text in written)
+    dates = sum(kind_of(text) in ("date", "other date") for text in written)
     return 2 * dates > len(written)
 
 
-def _kind(label: str) -> str:
+def kind_of(label: str) -> str:
+    """What a label looks like: "date", "other date", "number" or "text"."""
     if _SORTABLE.fullmatch(label):
         return "date"
     if _NUMBER.fullmatch(label):
@@ -61,7 +62,7 @@ def read(grid: Grid, column: int, problems: Problems) -> Times:
     """
     text = grid.labels(column)
     labels = text.unique(maintain_order=True).to_list()
-    kinds = {label: _kind(label) for label in labels if label} or {"": "text"}
+    kinds = {label: kind_of(label) for label in labels if label} or {"": "text"}
     counts = collections.Counter(kinds.values())
     usual, count = counts.most_common(1)[0]
     if usual == "text" or 2 * count <= len(kinds):

@@ -69,9 +69,8 @@ def _explain_first_column(
     if 2 * (numbers.unreadable[:, 0] & letters).sum() > len(grid.rows):
         problems.add(
             f"{grid.column_place(0)}: text instead of demand",
-            "If the first column labels the periods, name it 'date' or 't'; if rows "
-            "are instances, transpose the table or use the columns 'instance' and "
-            "'value'.",
+            "If the first column labels the periods, name it 'date' or 't'; if it "
+            "names the instances, name it 'instance'.",
         )
     column = numbers.values[:, 0]
     if len(column) > 2 and np.array_equal(column[1:], column[:-1] + 1):

@@ -1,0 +1,71 @@
+"""The table of decisions, and the file of it."""
+
+import io
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float64
+
+from ptft_jax.types import Portfolio
+
+COLUMNS = (
+    "instance",
+    "decision",
+    "decision_pretrained",
+    "saa",
+    "mean",
+    "observations",
+)
+
+
+def make(
+    portfolio: Portfolio, names: list[str], columns: dict[str, Float64[np.ndarray, "n"]]
+) -> pl.DataFrame:
+    """The table of a portfolio.
+
+    Args:
+      portfolio: n instances.
+      names: of the instances.
+      columns: decisions by name, in the order of `COLUMNS`.
+
+    Returns:
+      One row an instance.
+    """
+    count = np.asarray(portfolio.num_observed).astype(int)
+    mean = np.asarray(portfolio.observations).sum(1, dtype=np.float64) / count
+    numbers = {k: rounded(x) for k, x in {**columns, "mean": mean}.items()}
+    return pl.DataFrame({"instance": names, **numbers, "observations": count})
+
+
+def rounded(x: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
+    """Numbers to 7 significant digits, all that float32 has.
+
+    Args:
+      x: numbers.
+
+    Returns:
+      The float64 nearest to each, so that no more digits are written.
+    """
+    with np.errstate(divide="ignore"):
+        power = 6.0 - np.floor(np.log10(np.abs(x)))
+    power = np.where(np.isfinite(power), power, 0.0)
+    up, down = 10.0 ** np.maximum(power, 0.0), 10.0 ** np.maximum(-power, 0.0)
+    return np.round(x * up / down) * down / up
+
+
+def encoded(table: pl.DataFrame, suffix: str) -> bytes:
+    """The decisions as a file.
+
+    Args:
+      table: of `make`.
+      suffix: of the file's name: Parquet for `.parquet`, else CSV.
+
+    Returns:
+      The bytes of the file.
+    """
+    out = io.BytesIO()
+    if suffix.lower() == ".parquet":
+        table.write_parquet(out)
+    else:
+        table.write_csv(out)
+    return out.getvalue()
