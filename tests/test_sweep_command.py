@@ -105,14 +105,14 @@ def test_shipped_tasks_measure_what_they_say(tmp_path):
     assert rows["head"][1] < rows["pretrained"][1]
     assert rows["tightness"][1] < rows["tightness"][0]
     assert rows["holds"].to_list() == [1.0, 1.0]
-    # another task on the same instances, pool and network
-    brief = {"segments": 2, "segment_steps": 20, "batch": 32, "rate": 0.01}
-    cells = [{**cell, **brief} for cell in cells]
-    found = grid.Grid(gradient.TASK, cells[1:], "gradient")
+    # another task in the same world, with the same pool and network
+    brief = {"segment_steps": 30, "batch": 64, "rate": 3e-3}
+    tuned = grid.product([{**cells[1], **brief}], grid.values("seed", range(4)))
+    found = grid.Grid(gradient.TASK, tuned, "gradient")
     assert sweep.run(found, tmp_path, progress.Silent()).failed == 0
     other = sweep_tables.cells(sweep.look(found, tmp_path))
-    assert other["pretrained"][0] == pytest.approx(rows["pretrained"][1], rel=1e-5)
-    assert other["finetuned"][0] < other["pretrained"][0]
+    assert other["pretrained"][0] == pytest.approx(rows["pretrained"][1], rel=1e-4)
+    assert other["gain"].mean() > 0.0
 
 
 def test_every_small_grid_can_be_traced(tmp_path):
