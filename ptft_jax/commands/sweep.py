@@ -1,5 +1,6 @@
 """`ptft sweep`: runs, watches and reports a sweep."""
 
+import contextlib
 import io
 import json as json_
 import os
@@ -93,7 +94,9 @@ def _run(
 def _open_devices(distributed: str | None) -> None:
     """Cores of a CPU as devices; several hosts where the user says so."""
     if distributed is None:
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+        # a notebook that has computed before keeps the devices it has
+        with contextlib.suppress(RuntimeError):
+            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     elif distributed == "auto":
         jax.distributed.initialize()
     else:
