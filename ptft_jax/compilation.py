@@ -37,6 +37,16 @@ def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
     return folder
 
 
+def full_precision() -> None:
+    """Products of float32 in full where a device would round them, as TPUs and GPUs do.
+
+    Errors, certificates and decisions are computed so; pretraining is not.
+    """
+    # a CPU never rounds, and its fast products are those of the default
+    if jax.default_backend() != "cpu":
+        jax.config.update("jax_default_matmul_precision", "highest")
+
+
 def once(function: Callable) -> Callable:
     """`jax.jit` for threads: those that call it at once compile it once between them.
 

@@ -78,3 +78,15 @@ def test_weak_and_strong_types_do_not_share_a_program():
     call = compilation.once(lambda x, y: x * y)
     assert call(jnp.ones(2, jnp.bfloat16), 2.0).dtype == jnp.bfloat16
     assert call(jnp.ones(2, jnp.bfloat16), jnp.float32(2.0)).dtype == jnp.float32
+
+
+@pytest.mark.parametrize(("platform", "precision"), [("tpu", "highest"), ("cpu", None)])
+def test_only_accelerators_are_asked_for_full_products(
+    platform, precision, monkeypatch
+):
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    try:
+        compilation.full_precision()
+        assert jax.config.jax_default_matmul_precision == precision
+    finally:
+        jax.config.update("jax_default_matmul_precision", None)

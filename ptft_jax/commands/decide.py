@@ -76,6 +76,7 @@ def run(
     table, notes = decide_.recent(read, options.observations)
     portfolio = data.to_portfolio(table, options.quantile)
     compilation.keep_programs()
+    compilation.full_precision()
     network, params, _ = common.load_weights(weights)
     work = SHARES if options.finetune else {"deciding": 1.0}
     with progress.watch(sum(work.values()), quiet) as watched:

@@ -133,6 +133,7 @@ def execute(options: PathsOptions, quiet: bool, json: bool) -> run.Result:
     folder = pathlib.Path(options.out or f"results/paths-{options.preset}")
     common.check_place("--out", folder, is_folder=True)
     compilation.keep_programs()
+    compilation.full_precision()
     with progress.watch(float(len(parts)), quiet) as watched:
         try:
             result = run.run(parts, settings, folder, watched)

@@ -79,6 +79,7 @@ def _run(
 ) -> dict[str, Any]:
     _open_devices(options.distributed)
     compilation.keep_programs()
+    compilation.full_precision()
     total = float(len(sweep.look(found, folder).points))
     with progress.watch(total, quiet or jax.process_index() > 0) as watched:
         try:

@@ -118,6 +118,7 @@ def run(
     grid = _grid(options, preset, quantile, source.size)
     todo = experiment.cells(grid, source)
     compilation.keep_programs()
+    compilation.full_precision()
     network, params, _ = common.load_weights(weights)
     folder = pathlib.Path(options.out or f"results/{source.name}")
     common.check_place("--out", folder, is_folder=True)
