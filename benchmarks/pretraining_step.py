@@ -1,13 +1,15 @@
 """Time of a pretraining step, and the share of it that sampling takes.
 
-    python -m benchmarks.pretraining_step [--repeats 5]
+    python -m benchmarks.pretraining_step [--repeats 5] [--profile DIR]
 
 For each batch shape of the default configuration: the compiled program of `chunk` steps
 as `pretrain.run` runs it, and the sampling of as many batches alone, in turns in one
-process; medians.
+process; medians. With `--profile`, the device's timeline of the timed calls is written
+to DIR, for https://ui.perfetto.dev or `xprof DIR`.
 """
 
 import argparse
+import contextlib
 import statistics
 import time
 
@@ -42,7 +44,9 @@ def main() -> None:
     """Prints one row a shape, and the mean."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--profile", metavar="DIR")
+    args = parser.parse_args()
+    repeats = args.repeats
     network, config = model.Network(), pretrain.PretrainConfig()
     optimizer = pretrain.make_optimizer(config)
     keys = jax.random.split(jax.random.key(0), config.chunk)
@@ -55,10 +59,15 @@ def main() -> None:
         sample = sampler(config, shape)
         seconds(train_, state, keys)
         seconds(sample, keys)
-        pairs = [
-            (seconds(train_, state, keys), seconds(sample, keys))
-            for _ in range(repeats)
-        ]
+        watched = contextlib.nullcontext()
+        if args.profile:
+            where = f"{args.profile}/{'x'.join(map(str, shape))}"
+            watched = jax.profiler.trace(where, create_perfetto_trace=True)
+        with watched:
+            pairs = [
+                (seconds(train_, state, keys), seconds(sample, keys))
+                for _ in range(repeats)
+            ]
         whole, alone = (
             statistics.median(column) for column in zip(*pairs, strict=True)
         )
