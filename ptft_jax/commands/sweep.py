@@ -57,8 +57,9 @@ def execute(options: SweepOptions, quiet: bool, json: bool) -> None:
     summary: dict[str, Any] = {"folder": str(folder)}
     if options.action == "run":
         summary |= _run(found, folder, options, quiet)
-    if jax.process_index() > 0:
-        return
+        # asked for here only: it opens the devices, which another process may hold
+        if jax.process_index() > 0:
+            return
     state = sweep.look(found, folder)
     summary |= sweep_tables.status(state)
     if options.action != "status" and summary["finished"]:
@@ -149,7 +150,7 @@ def _show(found: Grid, state: State, summary: dict[str, Any], options) -> None:
     for line, count in summary["errors"].items():
         print(f"failed in {count} cells: {line}")
     if summary["failed"]:
-        print("--retry computes them again")
+        print("--retry computes them again, a smaller --chunk with less memory")
     if summary["not_finite"]:
         print(f"results that are not finite: {len(summary['not_finite'])} cells")
     for line in summary["complaints"]:
