@@ -70,7 +70,8 @@ def build(
     size = devices * math.ceil(min(fitting, num_cells) / devices)
     rows = {field: np.repeat(value[None], size) for field, value in like.items()}
     mapped = sharding.over_cells(_mapped(cell), over)
-    compiled = mapped.lower(sharding.spread(rows, over)).compile()
+    lowered = mapped.lower(sharding.spread(rows, over))
+    compiled = lowered.compile(compiler_options=_options())
     return Program(size, compiled, over, time.perf_counter() - begin)
 
 
@@ -116,6 +117,12 @@ def _mapped(cell):
     if jax.default_backend() == "cpu":
         return lambda rows: jax.lax.map(cell, rows)
     return jax.vmap(cell)
+
+
+def _options() -> dict[str, bool]:
+    """One thread an operation on a CPU: cores are devices, and need no further ones."""
+    is_cpu = jax.default_backend() == "cpu"
+    return {"xla_cpu_multi_thread_eigen": False} if is_cpu else {}
 
 
 def _dtype(value: float | int) -> type:
