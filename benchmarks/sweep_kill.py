@@ -1,44 +1,38 @@
-"""Kills a sweep at random moments until it is done, then compares its table.
+"""Kills sweeps at random moments until they are done, then compares their tables.
 
     python -m benchmarks.sweep_kill [--kills 200] [--grid harmonic]
 
-Each process gets SIGKILL after a time that is uniform between the start of Python and
-the time a chunk needs; the last is left alone. The table must be that of a sweep that
-ran undisturbed, byte for byte, and there must be one record a cell.
+Each process gets SIGKILL at a moment that is uniform over its first seconds, in which
+it opens the devices, compiles, and writes cells. Processes are forked from one that has
+imported everything, so that many moments are of writing. Whenever the sweep has come to
+its end in spite of the kills, its table must be that of one that ran undisturbed, byte
+for byte, with one record a cell; then a new one is begun.
 """
 
 import argparse
 import collections
-import json
-import os
+import multiprocessing
 import pathlib
 import random
-import signal
-import subprocess
-import sys
+import shutil
 import tempfile
 import time
 
 from ptft_jax import store
+from ptft_jax.commands import sweep
 
-MOST_SECONDS = 5.0
+MOST_SECONDS = 6.0
 
 
-def start(grid: str, folder: pathlib.Path, action: str = "run") -> subprocess.Popen:
-    """One call of the command.
+def work(grid: str, folder: str) -> None:
+    """One call of the command, in small chunks, so that cells are finished early.
 
     Args:
       grid: name of the sweep.
       folder: of its results.
-      action: run or report.
-
-    Returns:
-      The process.
     """
-    command = [sys.executable, "-m", "ptft_jax", "sweep", grid, action]
-    # small chunks, so that cells are finished between two kills
-    command += ["--out", str(folder), "--chunk", "8", "--quiet"]
-    return subprocess.Popen(command, env={**os.environ, "JAX_PLATFORMS": "cpu"})
+    options = sweep.SweepOptions(grid, "run", folder, chunk=8)
+    sweep.execute(options, quiet=True, json=False)
 
 
 def main() -> None:
@@ -47,32 +41,70 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--grid", default="harmonic")
     args = parser.parse_args()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ptft_jax.commands.sweep"])
+
+    def start(folder: pathlib.Path):
+        process = context.Process(target=work, args=(args.grid, str(folder)))
+        process.start()
+        return process
+
+    def finish(folder: pathlib.Path) -> None:
+        process = start(folder)
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"a sweep that was not killed ended in {process.exitcode}")
+
     waits, moments = random.Random(0), collections.Counter()
+    same, torn = [], 0
     with tempfile.TemporaryDirectory() as parent:
         whole, killed = (pathlib.Path(parent) / name for name in ("whole", "killed"))
-        if start(args.grid, whole).wait():
-            raise SystemExit("the undisturbed sweep failed")
-        records = killed / store.CELLS
-        for _ in range(args.kills):
-            before = len(list(records.glob("*.json")))
-            process = start(args.grid, killed)
+        finish(whole)
+        for kill in range(args.kills):
+            before, process = len(found(killed)), start(killed)
             time.sleep(waits.uniform(0.0, MOST_SECONDS))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                made = len(list(records.glob("*.json"))) - before
-                moments["while cells were written" if made else "before any cell"] += 1
-            else:
-                moments["after its end"] += 1
-        between = len(list(records.glob("*.json")))
-        if start(args.grid, killed).wait():
-            raise SystemExit("the last sweep failed")
-        tables = [(f / "table.csv").read_bytes() for f in (whole, killed)]
-        names = [json.loads(p.read_text())["id"] for p in records.glob("*.json")]
-        rows = tables[0].count(b"\n") - 1
-    print(f"{args.kills} kills: {dict(moments)}; {between} of {rows} cells by then")
-    print(f"tables identical: {tables[0] == tables[1]}")
-    print(f"records: {len(names)}, different: {len(set(names))}, cells: {rows}")
+            process.kill()
+            process.join()
+            made = len(found(killed)) > before
+            torn += len(list((killed / store.CELLS).glob(".*.partial")))
+            moments["while writing" if made else "before the first cell"] += 1
+            if process.exitcode == 0 or kill == args.kills - 1:
+                finish(killed)
+                same.append(is_same(whole, killed))
+                shutil.rmtree(killed)
+    print(f"{args.kills} kills: {dict(moments)}; half-written files seen: {torn}")
+    print(f"{sum(same)} of {len(same)} sweeps have the undisturbed table and records")
+
+
+def found(folder: pathlib.Path) -> list[str]:
+    """Names of the records in a folder.
+
+    Args:
+      folder: of a sweep.
+
+    Returns:
+      The names, in order.
+    """
+    return sorted(path.name for path in (folder / store.CELLS).glob("*.json"))
+
+
+def is_same(whole: pathlib.Path, killed: pathlib.Path) -> bool:
+    """Whether two sweeps ended alike.
+
+    Args:
+      whole: folder of one.
+      killed: folder of the other.
+
+    Returns:
+      Whether their tables are equal byte for byte, and records name the same cells.
+    """
+    tables = [(folder / "table.csv").read_bytes() for folder in (whole, killed)]
+    cells = tables[0].count(b"\n") - 1
+    return (
+        tables[0] == tables[1]
+        and found(whole) == found(killed)
+        and cells == len(found(killed))
+    )
 
 
 if __name__ == "__main__":

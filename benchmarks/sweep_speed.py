@@ -57,7 +57,7 @@ def loop(found: Grid, folder: pathlib.Path, is_static: bool) -> None:
         point = task.point(found.task, given)
         if point.config not in fits:
             run = found.task.make(point.config, folder)
-            fits[point.config] = jax.jit(program._keyed(found.task, run))
+            fits[point.config] = jax.jit(program.keyed(found.task, run))
         outputs = jax.block_until_ready(fits[point.config](point.swept))
         found.task.finish(point.config, point.swept, outputs)
 

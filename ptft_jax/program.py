@@ -4,16 +4,17 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.extend import core
 from jax.sharding import Mesh
 
 from ptft_jax import sharding, streams
-from ptft_jax.task import SEED, Swept, Task
+from ptft_jax.task import SEED, Run, Swept, Task, Traced
 
 MEMORY_SHARE = 0.4  # of what is free that a chunk may take
 MOST_ON_CPU = 16  # cells a core runs in a call, so that few are lost when it is killed
@@ -56,7 +57,7 @@ def build(
       The program.
     """
     over, run = sharding.mesh("cells"), task.make(config, folder)
-    begin, one = time.perf_counter(), _keyed(task, run)
+    begin, one = time.perf_counter(), keyed(task, run)
     defaults = {SEED: 0, **task.swept}
     like = {field: _dtype(value)(value) for field, value in defaults.items()}
     closed, shape = jax.make_jaxpr(one, return_shape=True)(like)
@@ -66,7 +67,7 @@ def build(
         return jax.tree.unflatten(structure, flat(*jax.tree.leaves(given)))
 
     devices = over.size
-    fitting = chunk or _fitting(peak_bytes(closed.jaxpr), devices)
+    fitting = chunk or _agreed(_fitting(peak_bytes(closed.jaxpr), devices))
     size = devices * math.ceil(min(fitting, num_cells) / devices)
     rows = {field: np.repeat(value[None], size) for field, value in like.items()}
     mapped = sharding.over_cells(_mapped(cell), over)
@@ -129,12 +130,30 @@ def _dtype(value: float | int) -> type:
     return np.int32 if isinstance(value, int) else np.float32
 
 
-def _keyed(task: Task, run):
+def keyed(task: Task, run: Run) -> Callable[[Traced], Any]:
+    """Returns `one(swept)`: the task's function with the key of the cell's seed.
+
+    Args:
+      task: its name enters the key.
+      run: of `task.make`.
+
+    Returns:
+      A pure function of the traced fields; the same seed gives the same key whatever
+      the other fields are.
+    """
+
     def one(given):
         key = streams.cell_key(given[SEED], f"sweep {task.name}", 0)
         return run(key, given)
 
     return one
+
+
+def _agreed(own: int) -> int:
+    """What the first process says: one program must have one size everywhere."""
+    if jax.process_count() == 1:
+        return own
+    return int(multihost_utils.broadcast_one_to_all(np.asarray(own)))
 
 
 def _fitting(needed: int, devices: int) -> int:

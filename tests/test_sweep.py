@@ -83,7 +83,7 @@ def test_a_cell_is_the_jitted_single_run(tmp_path):
     cell = SMALL.cells[-1]
     point = task.point(SMALL.task, cell)
     run = SMALL.task.make(point.config, tmp_path)
-    alone = jax.jit(program._keyed(SMALL.task, run))(point.swept)
+    alone = jax.jit(program.keyed(SMALL.task, run))(point.swept)
     row = table(SMALL, tmp_path).row(-1, named=True)
     np.testing.assert_allclose(row["loss"], alone["loss"], rtol=1e-5)
     np.testing.assert_allclose(row["error"], alone["error"], rtol=1e-5)
