@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import resources
@@ -31,7 +32,7 @@ def save(path: str | os.PathLike, tree: Any, metadata: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     arrays = {jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     header = {"ptft": json.dumps(metadata, sort_keys=True)}
     save_file(
         {name: np.asarray(a, order="C") for name, a in arrays.items()}, partial, header

@@ -108,13 +108,15 @@ def from_toml(path: pathlib.Path) -> Grid:
     unknown = set(whole) - {"task", "about", "block"}
     if unknown:
         raise UsageError(f"{path} has unknown entries: {', '.join(sorted(unknown))}")
-    if whole.get("task") not in TASKS:
+    if str(whole.get("task")) not in TASKS:
         listed = ", ".join(TASKS)
         raise UsageError(f"{path}: task must be one of {listed}")
-    if not isinstance(whole.get("block"), list):
+    blocks = whole.get("block")
+    is_tables = isinstance(blocks, list) and all(isinstance(b, dict) for b in blocks)
+    if not blocks or not is_tables:
         raise UsageError(f"{path} needs at least one [[block]] of fields")
     try:
-        cells = grid.chain(*map(_block, whole["block"]))
+        cells = grid.chain(*map(_block, blocks))
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
     return Grid(TASKS[whole["task"]], cells, str(whole.get("about", path.name)))
@@ -123,9 +125,13 @@ def from_toml(path: pathlib.Path) -> Grid:
 def _block(block: dict[str, Any]) -> list[Cell]:
     block = dict(block)
     together = block.pop("zip", {})
+    if not isinstance(together, dict):
+        raise ValueError(f"zip must be a table of lists, got {together!r}")
     seeds = block.pop("seeds", None)
     if seeds is not None:
-        if not isinstance(seeds, int) or seeds < 1:
+        if "seed" in block:
+            raise ValueError("seed and seeds cannot both be given")
+        if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
             raise ValueError(f"seeds must be a whole number above 0, got {seeds!r}")
         block["seed"] = list(range(seeds))
     as_list = lambda value: value if isinstance(value, list) else [value]

@@ -18,7 +18,7 @@ from ptft_jax.task import SEED, Run, Swept, Task, Traced
 
 MEMORY_SHARE = 0.4  # of what is free that a chunk may take
 MOST_ON_CPU = 16  # cells a core runs in a call, so that few are lost when it is killed
-MOST = 4096
+MOST = 256  # cells a device of another kind runs in a call, for the same reason
 
 
 class Program(NamedTuple):
@@ -50,7 +50,8 @@ def build(
       task: of the group.
       config: its static configuration.
       folder: for what the task makes once.
-      num_cells: of the group that are to be run.
+      num_cells: of the whole group, finished ones included, so that a sweep that is
+        resumed runs the same program.
       chunk: cells of a call; as many as fit in memory where None.
 
     Returns:

@@ -148,20 +148,21 @@ def find(folder: str | os.PathLike, configs: list[Config]) -> Found:
     return Found(records, complaints, foreign)
 
 
-def has(folder: str | os.PathLike, config: Config) -> bool:
-    """Whether a cell has a record that can be used.
+def load(folder: str | os.PathLike, config: Config) -> dict[str, Any] | None:
+    """The record of one cell.
 
     Args:
       folder: of the run.
       config: all that decides the cell's result.
 
     Returns:
-      False where there is no file, or one that is damaged or of another cell.
+      None where there is no file, or one that is damaged or of another cell.
     """
     try:
-        return _read(record_path(folder, cell_id(config)))["config"] == config
+        record = _read(record_path(folder, cell_id(config)))
     except ValueError:
-        return False
+        return None
+    return record if record["config"] == config else None
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from jax.experimental import multihost_utils
 from jaxtyping import Bool
 
 from ptft_jax import program, store, task, worker
+from ptft_jax.errors import UsageError
 from ptft_jax.grid import Grid
 from ptft_jax.progress import Progress
 from ptft_jax.task import Point
@@ -63,6 +64,8 @@ def look(grid: Grid, folder: pathlib.Path) -> State:
     Raises:
       UsageError: a cell of the grid is impossible.
     """
+    if not grid.cells:
+        raise UsageError("the grid has no cells")
     every = [task.point(grid.task, cell) for cell in grid.cells]
     points = [each for members in task.groups(every).values() for each in members]
     configs = [task.record_config(grid.task, p.config, p.swept) for p in points]
@@ -81,7 +84,7 @@ def run(
     Killed at any moment, it loses the cells in flight alone; run again, it goes on.
     Several processes may work on one folder: each starts elsewhere and skips what
     others have finished meanwhile. Where processes share one mesh of devices, the first
-    reads and writes.
+    decides what is missing and writes the records.
 
     Args:
       grid: the sweep.
@@ -110,11 +113,13 @@ def run(
     ]
     writer = worker.Writer(grid.task, folder)
     computed = failed = compiles = 0
+    sizes = {k: len(whole) for k, whole in task.groups(state.points).items()}
     for config, members in task.groups(missing).items():
         progress.stage(f"compiling {config}")
         try:
-            made = program.build(grid.task, config, folder, len(members), chunk)
+            made = program.build(grid.task, config, folder, sizes[config], chunk)
         except Exception as error:
+            worker.alone_or_raise(error)
             writer.failed(members, error)
             progress.advance(float(len(members)), f"{config}: {worker.told(error)}")
             computed, failed = computed + len(members), failed + len(members)

@@ -16,30 +16,48 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "bla
 MARKERS = "os^vDP*"
 
 
-def draw(grid: Grid, state: State) -> Figure | None:
+def draw(grid: Grid, state: State) -> dict[str, Figure]:
     """Means over seeds with standard errors, one panel a metric, one line a setting.
 
     Args:
       grid: its task says which metrics are shown.
-      state: of the folder.
+      state: of the folder, with at least one finished cell.
 
     Returns:
-      The figure, or None where no number varies or nothing is finished.
+      A figure for each combination of the fields that are words (a world, a class), by
+      their values; none where no number varies or no metric is shown.
     """
-    table = sweep_tables.summary(state)
-    by = sweep_tables.varying(state)
-    numeric = [f for f in by if table.schema[f].is_numeric()]
-    if not numeric:
-        return None
-    x = "n" if "n" in numeric else max(numeric, key=lambda f: table[f].n_unique())
+    table, by = sweep_tables.summary(state), sweep_tables.varying(state)
+    # the size of a program changes its cost, not its results
+    numeric = [f for f in by if table.schema[f].is_numeric() and f != "n_max"]
+    words = [f for f in by if not table.schema[f].is_numeric()]
     shown = [m for m in grid.task.shown if m in set(table["metric"])]
+    if not numeric or not shown:
+        return {}
+    x = "n" if "n" in numeric else max(numeric, key=lambda f: table[f].n_unique())
+    rest = [f for f in numeric if f != x]
+    found = {}
+    for values in table.select(words).unique(maintain_order=True).rows() or [()]:
+        where = dict(zip(words, values, strict=True))
+        title = ", ".join([grid.about, *map(str, values)])
+        part = _at(table, where)
+        found["-".join(map(str, values))] = _figure(part, x, rest, shown, title)
+    return found
+
+
+def _at(table: pl.DataFrame, where: dict[str, Any]) -> pl.DataFrame:
+    for field, value in where.items():
+        table = table.filter(pl.col(field).eq_missing(value))
+    return table
+
+
+def _figure(table: pl.DataFrame, x: str, rest, shown, title: str) -> Figure:
     columns = min(len(shown), 2)
     lines = -(-len(shown) // columns)
     size = (3.9 * columns + 0.3, 3.2 * lines + 0.8)
     figure = Figure(figsize=size, layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True)
-    rest = [f for f in by if f != x]
     settings = table.select(rest).unique(maintain_order=True).rows() if rest else [()]
     kept = settings[: len(COLORS)]
     for axis, metric in zip(axes.flat, shown, strict=False):
@@ -47,10 +65,13 @@ def draw(grid: Grid, state: State) -> Figure | None:
         for look, setting in zip(_looks(), kept, strict=False):
             _line(axis, of_metric, x, dict(zip(rest, setting, strict=True)), look)
         _dress(axis, of_metric, x, metric)
+        axis.tick_params(labelbottom=True)
     for axis in axes.flat[len(shown) :]:
         axis.set_visible(False)
     _legend(figure, axes[0, 0], rest, len(settings), len(kept))
-    figure.suptitle(grid.about, fontsize=10)
+    lost = table.filter(pl.col("metric").is_in(shown))["not_finite"].sum()
+    note = f"\n{lost} results are not finite and not shown" if lost else ""
+    figure.suptitle(title + note, fontsize=10)
     return figure
 
 
@@ -59,9 +80,7 @@ def _looks():
 
 
 def _line(axis, table: pl.DataFrame, x: str, setting: dict[str, Any], look) -> None:
-    for field, value in setting.items():
-        table = table.filter(pl.col(field) == value)
-    table = table.sort(x)
+    table = _at(table, setting).sort(x)
     label = ", ".join(
         f"{k} = {v:g}" if isinstance(v, int | float) else f"{v}"
         for k, v in setting.items()

@@ -111,12 +111,12 @@ def record_config(task: Task, config: Any, swept: Swept) -> store.Config:
     return json.loads(json.dumps(whole))  # sequences as a record gives them back
 
 
-def point(task: Task, cell: Mapping[str, Any]) -> Point:
+def point(task: Task, cell: Any) -> Point:
     """A cell of a grid, its defaults filled in and its values checked.
 
     Args:
       task: of the grid.
-      cell: fields and values.
+      cell: mapping of fields to values, as a user may have written it.
 
     Returns:
       The point; two cells that mean the same have the same name.
@@ -124,6 +124,8 @@ def point(task: Task, cell: Mapping[str, Any]) -> Point:
     Raises:
       UsageError: a field is unknown, or a value is of the wrong kind or impossible.
     """
+    if not isinstance(cell, Mapping):
+        raise UsageError(f"a cell maps fields to values, got {cell!r}")
     defaults: dict[str, Number] = {SEED: 0, **task.swept}
     fields = [field.name for field in dataclasses.fields(task.static)]
     for field in cell:
@@ -134,11 +136,8 @@ def point(task: Task, cell: Mapping[str, Any]) -> Point:
         field: _number(field, cell.get(field, default), default)
         for field, default in defaults.items()
     }
-    given = {
-        field: tuple(value) if isinstance(value, list) else value
-        for field, value in cell.items()
-        if field in fields
-    }
+    plain = {f.name: f.default for f in dataclasses.fields(task.static)}
+    given = {f: _static(f, cell[f], plain[f]) for f in fields if f in cell}
     try:
         config = task.static(**given)
         task.check(config, swept)
@@ -174,6 +173,17 @@ def groups(points: list[Point]) -> dict[Any, list[Point]]:
     for each in points:
         found.setdefault(each.config, {})[each.name] = each
     return {config: list(named.values()) for config, named in found.items()}
+
+
+def _static(field: str, value: Any, default: Any) -> Any:
+    """A static value of the kind of its default, as hashes and records need it."""
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        return _number(field, value, default)
+    value = tuple(value) if isinstance(value, list) else value
+    if default is not dataclasses.MISSING and not isinstance(value, type(default)):
+        noun = type(default).__name__
+        raise UsageError(f"{field} must be of type {noun}, got {value!r}")
+    return value
 
 
 def _number(field: str, value: Any, default: Number) -> Number:

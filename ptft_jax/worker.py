@@ -28,6 +28,19 @@ def told(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
+def alone_or_raise(error: Exception) -> None:
+    """Lets one process go on after an error; of several on one mesh none can.
+
+    Args:
+      error: what happened.
+
+    Raises:
+      Exception: the error, where other processes would wait for this one forever.
+    """
+    if jax.process_count() > 1:
+        raise error
+
+
 class Writer:
     """Writes the records of one run; only the first of several processes writes."""
 
@@ -45,19 +58,18 @@ class Writer:
             "commit": provenance.commit(),
         }
 
-    def is_done(self, each: Point) -> bool:
-        """Whether another process has finished a cell; never where this one writes all.
+    def status(self, each: Point) -> str | None:
+        """What is on disk of a cell, whoever wrote it.
 
         Args:
           each: the cell.
 
         Returns:
-          True where there is a record that can be used.
+          `ok`, `failed`, or None where there is no record that can be used.
         """
-        if jax.process_count() > 1:
-            return False
         config = task.record_config(self.task, each.config, each.swept)
-        return store.has(self.folder, config)
+        record = store.load(self.folder, config)
+        return record and record["status"]
 
     def save(self, each: Point, status: str, record: dict[str, Any]) -> None:
         """Writes the record of a cell.
@@ -73,14 +85,15 @@ class Writer:
             store.save(self.folder, config, whole)
 
     def failed(self, members: list[Point], error: Exception) -> None:
-        """Writes why cells have no result.
+        """Writes why cells have no result, where no other process has found one.
 
         Args:
           members: the cells.
           error: what stopped them.
         """
         for each in members:
-            self.save(each, FAILED, {"error": f"{type(error).__name__}: {error}"})
+            if self.status(each) != OK:
+                self.save(each, FAILED, {"error": f"{type(error).__name__}: {error}"})
 
 
 class Worker(NamedTuple):
@@ -105,8 +118,9 @@ class Worker(NamedTuple):
             begin = time.perf_counter()
             started = self.start(chunk) if chunk else None
             if before:
-                failed += self.finish(*before)
-                computed += len(before[0])
+                lost, end = self.finish(*before)
+                failed, computed = failed + lost, computed + len(before[0])
+                begin = max(begin, end)  # the devices were not free before
             before = (chunk, started, begin) if chunk else None
         return computed, failed
 
@@ -115,7 +129,9 @@ class Worker(NamedTuple):
         chunk: list[Point] = []
         while waiting and len(chunk) < self.made.chunk:
             each = waiting.popleft()
-            if not self.retry and self.writer.is_done(each):
+            done = (OK,) if self.retry else (OK, FAILED)
+            # processes that share a mesh write nothing but their own chunks
+            if jax.process_count() == 1 and self.writer.status(each) in done:
                 self.progress.advance(1.0)
             else:
                 chunk.append(each)
@@ -126,30 +142,33 @@ class Worker(NamedTuple):
         try:
             return program.launch(self.made, [each.swept for each in chunk])
         except Exception as error:
+            alone_or_raise(error)
             return error
 
-    def finish(self, chunk: list[Point], started: Any, begin: float) -> int:
-        """Writes the records of a chunk; returns how many cells failed."""
+    def finish(self, chunk: list[Point], started: Any, begin: float):
+        """Writes the records of a chunk; returns how many failed, and when it ended."""
         try:
             if isinstance(started, Exception):
                 raise started
             outputs = program.collect(started, len(chunk))
         except Exception as error:
+            alone_or_raise(error)
             self.writer.failed(chunk, error)
             line = f"{len(chunk)} cells failed, {told(error)}"
             self.progress.advance(float(len(chunk)), line)
-            return len(chunk)
-        wall = (time.perf_counter() - begin) / len(chunk)
-        failed = 0
+            return len(chunk), time.perf_counter()
+        end, failed = time.perf_counter(), 0
+        wall = (end - begin) / len(chunk)
         for each, output in zip(chunk, outputs, strict=True):
             failed += not self.keep(each, output, wall)
         self.progress.advance(float(len(chunk)), f"{len(chunk)} cells done")
-        return failed
+        return failed, end
 
     def keep(self, each: Point, output: Any, wall: float) -> bool:
         """Writes one record; returns whether the cell has a result."""
         try:
-            metrics = self.writer.task.finish(each.config, each.swept, output)
+            found = self.writer.task.finish(each.config, each.swept, output)
+            metrics = {str(name): float(value) for name, value in found.items()}
             twice = metrics.keys() & task.fields(each).keys()
             if twice:
                 raise ValueError(f"metrics {sorted(twice)} have the names of fields")

@@ -47,6 +47,8 @@ def test_a_point_has_the_defaults_and_one_name_for_one_meaning():
         ({"tau2": float("nan")}, "tau2 must be finite"),
         ({"tau2": -1.0}, "tau2 = -1.0"),
         ({"replications": 0}, "replications must be at least 1"),
+        ({"replications": 1.5}, "replications must be a whole number, got 1.5"),
+        ([3], r"a cell maps fields to values, got \[3\]"),
     ],
 )
 def test_an_impossible_cell_is_refused(cell, complaint):
@@ -105,6 +107,11 @@ def test_a_toml_file_crosses_zips_and_chains(tmp_path):
         ("task = ", "no TOML file"),
         ('task = "heads"', "task must be one of gaussian_law, head"),
         ('task = "head"', "needs at least one"),
+        ('task = ["head"]', "task must be one of"),
+        ('task = "head"\nblock = [1]', "needs at least one"),
+        ('task = "head"\n[[block]]\nzip = 3', "zip must be a table of lists"),
+        ('task = "head"\n[[block]]\nseeds = true', "seeds must be a whole number"),
+        ('task = "head"\n[[block]]\nseeds = 2\nseed = 1', "cannot both be given"),
         ('task = "head"\nseeds = 3', "unknown entries: seeds"),
         ('task = "head"\n[[block]]\nseeds = 0', "seeds must be a whole number above 0"),
         ('task = "head"\n[[block]]\nn = []', "no values for n"),

@@ -13,7 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import grid, program, progress, store, sweep, sweep_tables, task
+from ptft_jax import (
+    grid,
+    program,
+    progress,
+    store,
+    sweep,
+    sweep_tables,
+    task,
+    worker,
+)
 from ptft_jax.tasks import gaussian_law
 from tests import sweep_process
 
@@ -122,6 +131,23 @@ def test_a_metric_with_the_name_of_a_field_is_refused(tmp_path):
     assert go(broken, tmp_path).failed == 24
     told = sweep_tables.status(sweep.look(broken, tmp_path))
     assert told["errors"] == {"ValueError: metrics ['n'] have the names of fields": 24}
+
+
+def test_a_failure_never_replaces_a_result(tmp_path):
+    go(SMALL, tmp_path)
+    before = table(SMALL, tmp_path)
+    points = sweep.look(SMALL, tmp_path).points
+    worker.Writer(SMALL.task, tmp_path).failed(points[:3], MemoryError("no room"))
+    assert table(SMALL, tmp_path).equals(before)
+
+
+def test_metrics_may_be_numpy_numbers_and_a_word_fails_its_cell_alone(tmp_path):
+    def finish(config, swept, outputs):
+        return {"loss": outputs["loss"] if swept["seed"] else "much"}
+
+    found = SMALL._replace(task=SMALL.task._replace(finish=finish))
+    assert go(found, tmp_path) == sweep.Tally(24, 8, 2)
+    assert len(table(found, tmp_path)) == 16
 
 
 def test_a_group_that_cannot_be_compiled_does_not_stop_the_others(tmp_path):
@@ -262,7 +288,7 @@ def test_sequences_are_static_fields_too_and_text_in_tables(tmp_path):
     def make(config, folder):
         return lambda key, swept: {"size": jnp.ones(config.shape).sum()}
 
-    own = SMALL.task._replace(static=Config, make=make)
+    own = SMALL.task._replace(static=Config, make=make, shown=())
     found = grid.Grid(own, [{"shape": [4, 5]}, {"shape": (2, 3)}], "shapes")
     assert go(found, tmp_path).computed == 2
     assert go(found, tmp_path).computed == 0

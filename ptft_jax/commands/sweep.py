@@ -95,21 +95,25 @@ def _run(
 
 def _open_devices(distributed: str | None) -> None:
     """Cores of a CPU as devices; several hosts where the user says so."""
+    # a notebook that has computed before keeps the devices it has
+    with contextlib.suppress(RuntimeError):
+        usable = getattr(os, "process_cpu_count", os.cpu_count)()
+        jax.config.update("jax_num_cpu_devices", usable or 1)
     if distributed is None:
-        # a notebook that has computed before keeps the devices it has
-        with contextlib.suppress(RuntimeError):
-            jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
-    elif distributed == "auto":
-        jax.distributed.initialize()
-    else:
-        try:
+        return
+    try:
+        given = []
+        if distributed != "auto":
             address, count, index = distributed.split(",")
-            jax.distributed.initialize(address, int(count), int(index))
-        except ValueError:
-            raise UsageError(
-                "--distributed takes auto or ADDRESS:PORT,COUNT,INDEX; got "
-                f"{distributed!r}"
-            ) from None
+            given = [address, int(count), int(index)]
+    except ValueError:
+        raise UsageError(
+            f"--distributed takes auto or ADDRESS:PORT,COUNT,INDEX; got {distributed!r}"
+        ) from None
+    try:
+        jax.distributed.initialize(*given)
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"--distributed {distributed}: {error}") from None
 
 
 def _write(found: Grid, state: State, folder: pathlib.Path, given: str) -> None:
@@ -128,10 +132,10 @@ def _write(found: Grid, state: State, folder: pathlib.Path, given: str) -> None:
     }
     text = json_.dumps(manifest, indent=1, sort_keys=True)
     store.write_text(folder / "manifest.json", text + "\n")
-    figure = sweep_figure.draw(found, state)
-    if figure is not None:
+    for name, figure in sweep_figure.draw(found, state).items():
+        stem = "-".join(filter(None, (_name(given), name)))
         for form in ("png", "pdf"):
-            path = folder / "figures" / f"{_name(given)}.{form}"
+            path = folder / "figures" / f"{stem}.{form}"
             store.write_text(path, plotting.to_bytes(figure, form))
 
 

@@ -119,6 +119,8 @@ def make(
     )
     if path is not None:
         checkpoint.save(path, params, {"made_by": repr(given)})
+        # another process may have been faster: all go on with what is there
+        params, _ = checkpoint.load(path, params)
     return Frozen(kind, params, context, config.batch[1])
 
 

@@ -103,7 +103,9 @@ def check(config: GradientTaskConfig, swept: Swept) -> None:
     """
     if config.trained not in CLASSES:
         raise ValueError(f"trained must be one of {CLASSES}, got {config.trained!r}")
-    ground.check(config.world, swept, config.n_max)
+    ground.check(config, swept)
+    for name in ("segments", "segment_steps", "batch"):
+        checks.count(name, getattr(config, name))
     checks.positive("rate", swept["rate"])
 
 

@@ -57,17 +57,21 @@ def prepare(
     return Ground(path_world, m, frozen, solved)
 
 
-def check(world: str, swept: Swept, n_max: int) -> None:
+def check(config: Any, swept: Swept) -> None:
     """Refuses cells that no world can have.
 
     Args:
-      world: name.
+      config: static configuration of a task in a world.
       swept: n and mismatch are looked at.
-      n_max: largest n of the program.
 
     Raises:
       ValueError: naming the value and what is possible.
     """
+    world, n_max = config.world, config.n_max
+    for name, least in (("pool", 1), ("num_steps", 10), ("observations", 0)):
+        checks.count(name, getattr(config, name), least)
+    if config.width < 8 or config.width % 8:
+        raise ValueError(f"width must be a multiple of 8, got {config.width}")
     if world not in worlds.WORLDS:
         raise ValueError(f"world {world!r} is not known; there are {[*worlds.WORLDS]}")
     if not 4 <= swept["n"] <= n_max:

@@ -90,7 +90,7 @@ def check(config: HeadConfig, swept: Swept) -> None:
     Raises:
       ValueError: naming the value.
     """
-    ground.check(config.world, swept, config.n_max)
+    ground.check(config, swept)
     checks.positive("radius", swept["radius"])
     checks.confidence(swept["delta"])
 
