@@ -18,9 +18,9 @@
 #
 # A sweep is a list of cells. Cells that differ in traced values only (n, seed,
 # mismatch, radius, learning rate) are one compiled program on all devices of a TPU, a
-# GPU or a CPU. Every cell has a file of its own. When the session dies, reconnect, mount
-# the drive and run the notebook again: what is finished is skipped, and the two chunks
-# in flight at most are lost (`--chunk` makes them smaller).
+# GPU or a CPU. Every cell has a file of its own. When the session dies, reconnect,
+# mount the drive and run the notebook again: what is finished is skipped, and the two
+# chunks in flight at most are lost (`--chunk` makes them smaller).
 
 # %%
 import importlib.util
