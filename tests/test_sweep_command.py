@@ -1,5 +1,6 @@
 import json
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -55,6 +56,21 @@ def test_run_status_and_report(mine, capsys):
     assert cli.main(["sweep", "mine.toml", "report", "--quiet"]) == 0
     assert (folder / "table.csv").read_bytes() == first
     assert json.loads((folder / "manifest.json").read_text())["finished"] == 18
+
+
+def test_the_examples_of_the_guides_run(mine, capsys):
+    guide, readme = ((ROOT / f).read_text() for f in ("CONTRIBUTING.md", "README.md"))
+    (code,) = re.findall(r"```python\n(# mine.py.*?)```", guide, re.DOTALL)
+    (toml,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    (mine / "mine.py").write_text(code)
+    assert cli.main(["sweep", "mine.py:walk"]) == 0
+    assert "48 of 48 cells finished" in capsys.readouterr().out
+    rows = pl.read_parquet(mine / "results" / "sweep-walk" / "table.parquet")
+    ratio = rows["variance"] * rows["n"]
+    assert abs(ratio.mean() - 1.0) < 4.0 * (2.0 / 1000 / len(rows)) ** 0.5
+    (mine / "mine.toml").write_text(toml)
+    assert cli.main(["sweep", "mine.toml", "status"]) == 0
+    assert "0 of 288 cells finished" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
