@@ -2,8 +2,6 @@
 
 import json
 import os
-import pathlib
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import resources
@@ -11,10 +9,11 @@ from typing import Any
 
 import jax
 import numpy as np
+import safetensors.numpy
 from flax import linen as nn
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
+from ptft_jax import store
 from ptft_jax.model import Network
 
 SHIPPED = "newsvendor"
@@ -28,16 +27,11 @@ def save(path: str | os.PathLike, tree: Any, metadata: dict[str, Any]) -> None:
       tree: any pytree of arrays.
       metadata: JSON-serialisable, kept in the file's header.
     """
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    arrays = {jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves}
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    name = jax.tree_util.keystr
+    arrays = {name(key): np.asarray(leaf, order="C") for key, leaf in leaves}
     header = {"ptft": json.dumps(metadata, sort_keys=True)}
-    save_file(
-        {name: np.asarray(a, order="C") for name, a in arrays.items()}, partial, header
-    )
-    os.replace(partial, path)
+    store.write_text(path, safetensors.numpy.save(arrays, header))
 
 
 def load(path: str | os.PathLike, like: Any) -> tuple[Any, dict[str, Any]]:

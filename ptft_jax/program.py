@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.extend import core
 from jax.sharding import Mesh
 
@@ -68,7 +67,9 @@ def build(
         return jax.tree.unflatten(structure, flat(*jax.tree.leaves(given)))
 
     devices = over.size
-    fitting = chunk or _agreed(_fitting(peak_bytes(closed.jaxpr), devices))
+    fitting = chunk or _fitting(peak_bytes(closed.jaxpr), devices)
+    # one program has one size, whatever memory each host has free
+    fitting = int(sharding.agreed(np.asarray(fitting)))
     size = devices * math.ceil(min(fitting, num_cells) / devices)
     rows = {field: np.repeat(value[None], size) for field, value in like.items()}
     mapped = sharding.over_cells(_mapped(cell), over)
@@ -148,13 +149,6 @@ def keyed(task: Task, run: Run) -> Callable[[Traced], Any]:
         return run(key, given)
 
     return one
-
-
-def _agreed(own: int) -> int:
-    """What the first process says: one program must have one size everywhere."""
-    if jax.process_count() == 1:
-        return own
-    return int(multihost_utils.broadcast_one_to_all(np.asarray(own)))
 
 
 def _fitting(needed: int, devices: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
@@ -27,6 +28,20 @@ def mesh(axis: str, devices: Sequence[jax.Device] | None = None) -> Mesh:
     count = jax.device_count() if devices is None else len(devices)
     types = (AxisType.Auto,)
     return jax.make_mesh((count,), (axis,), axis_types=types, devices=devices)
+
+
+def agreed(own: np.ndarray) -> np.ndarray:
+    """What the first process says, where several share a mesh.
+
+    Args:
+      own: what this process would say, of the same shape in all.
+
+    Returns:
+      The array of the first process.
+    """
+    if jax.process_count() == 1:
+        return own
+    return np.asarray(multihost_utils.broadcast_one_to_all(own), own.dtype)
 
 
 def over_cells(function: Callable[..., Any], over: Mesh) -> Callable[..., Any]:

@@ -1,14 +1,12 @@
 """Runs a sweep: what is finished is skipped, every group is compiled once."""
 
+import itertools
 import pathlib
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from jax.experimental import multihost_utils
-from jaxtyping import Bool
 
-from ptft_jax import program, store, task, worker
+from ptft_jax import program, sharding, store, task, worker
 from ptft_jax.errors import UsageError
 from ptft_jax.grid import Grid
 from ptft_jax.progress import Progress
@@ -107,10 +105,8 @@ def run(
     done = {each.name for each in skipped}
     if done:
         progress.advance(float(len(done)), f"{len(done)} cells are finished already")
-    own = np.array([each.name not in done for each in state.points])
-    missing = [
-        e for e, is_open in zip(state.points, _agreed(own), strict=True) if is_open
-    ]
+    is_open = np.array([each.name not in done for each in state.points])
+    missing = list(itertools.compress(state.points, sharding.agreed(is_open)))
     writer = worker.Writer(grid.task, folder)
     computed = failed = compiles = 0
     sizes = {k: len(whole) for k, whole in task.groups(state.points).items()}
@@ -129,10 +125,3 @@ def run(
         more, lost = at_work.work(members)
         computed, failed = computed + more, failed + lost
     return Tally(computed, failed, compiles)
-
-
-def _agreed(own: Bool[np.ndarray, "k"]) -> Bool[np.ndarray, "k"]:
-    """What the first process says, where several share a mesh."""
-    if jax.process_count() == 1:
-        return own
-    return np.asarray(multihost_utils.broadcast_one_to_all(own), bool)

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from ptft_jax import crossfit
+from ptft_jax.bound_terms import SETTING
 from ptft_jax.paths import certified, heads
 from ptft_jax.paths import problem as problem_
 from ptft_jax.paths.certified import Row
@@ -230,12 +231,12 @@ def rows(made: Bound, true: Truth, n: int, delta: float) -> list[Row]:
       delta: δ.
 
     Returns:
-      Rows `tuned_betting_cut`, the terms that are no part of the total being `scale`
-      and `beyond`, and `cut_wall`, a law.
+      Rows `tuned_betting_cut`, with `setting_scale` and `setting_beyond` that are no
+      part of the total, and `cut_wall`, a law.
     """
     terms = {"total": made.total, "empirical": made.empirical}
     terms |= {"deviation": made.total - made.empirical}
-    terms |= {"scale": made.scale, "beyond": true.beyond}
+    terms |= {f"{SETTING}scale": made.scale, f"{SETTING}beyond": true.beyond}
     found = certified.rows(NAME, terms, true.risk, delta)
     common = {"bound": "cut_wall", "tier": "law", "term": "total", "holds": ""}
     common |= {"value": wall(true, n, delta), "risk": true.risk, "delta": delta}

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from ptft_jax import train, tuning
+from ptft_jax.paths import heads
 from ptft_jax.paths.policy import Frozen
 from ptft_jax.paths.problem import Problem
 from ptft_jax.paths.worlds import Instances
@@ -114,7 +115,7 @@ def make_train(
         _, kept = jax.lax.scan(segment, state, jax.random.split(key, config.segments))
         before = lambda new, old: jnp.concatenate([old[None], new])
         kept = jax.tree.map(before, kept, params)
-        held_out = _last(instances, n_fit)
+        held_out = heads.last(instances, n_fit, len(instances.label))
         size = len(held_out.label)
         is_used = jnp.arange(size) < n - n_fit
 
@@ -133,13 +134,6 @@ def make_train(
         return compiled(*start, instances, n_fit, n, key)
 
     return run
-
-
-def _last(instances: Instances, n_fit: Int[Array, ""]) -> Instances:
-    """A quarter of the instances or more from position n₁ on, wrapped around."""
-    size = -(-len(instances.label) // 4) + 1
-    at = (n_fit + jnp.arange(size)) % len(instances.label)
-    return jax.tree.map(lambda leaf: leaf[at], instances)
 
 
 def _optimizer(which: tuning.Class, num_steps: int) -> optax.GradientTransformation:

@@ -5,7 +5,7 @@ weighs the instances. Samples are nested along n.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -144,6 +144,22 @@ def weigh(
     heat = TEMPERATURE * np.maximum(np.asarray(cost, np.float64), 1e-30)[:, None]
     doubt = DOUBT / np.sqrt(n) * np.arange(score.shape[1])
     return special.softmax(n * score / heat - doubt, axis=1)
+
+
+def last(instances: Any, n_fit: int | Int[Array, ""], size: int) -> Any:
+    """The fold after the first n₁ instances, for any n ≤ size: n₁ may be traced.
+
+    Args:
+      instances: leaves [size, …].
+      n_fit: n₁.
+      size: padded number of instances.
+
+    Returns:
+      Leaves [⌈size/4⌉ + 1, …] from position n₁ on, wrapped around; those from n − n₁
+      on are not held out.
+    """
+    at = (n_fit + jnp.arange(-(-size // NUM_FOLDS) + 1)) % size
+    return jax.tree.map(lambda leaf: leaf[at], instances)
 
 
 def make_risk(problem: Problem, pool: Decided) -> Callable[..., Float[np.ndarray, "k"]]:

@@ -4,11 +4,9 @@ import functools
 import pathlib
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ptft_jax.paths import heads, policy, problem, worlds
+from ptft_jax.paths import policy, problem, worlds
 from ptft_jax.paths.policy import Frozen, PolicyConfig
 from ptft_jax.paths.problem import Problem
 from ptft_jax.paths.worlds import Instances, PathWorld
@@ -146,30 +144,3 @@ def regret(fresh: Pool, x: Float[Array, "n"]) -> Float[Array, ""]:
     """
     cost = fresh.world.expected_cost(fresh.types, x, fresh.quantile)
     return (cost - fresh.bayes).mean()
-
-
-def last(instances: Any, n_fit: jax.Array, n_max: int) -> Any:
-    """A quarter of the instances or more from position n₁ on, wrapped around.
-
-    Args:
-      instances: leaves [n_max, …].
-      n_fit: n₁.
-      n_max: padded number.
-
-    Returns:
-      Leaves [⌈n_max/4⌉ + 1, …]; those from n − n₁ on are not held out.
-    """
-    at = (n_fit + jnp.arange(held_out_size(n_max))) % n_max
-    return jax.tree.map(lambda leaf: leaf[at], instances)
-
-
-def held_out_size(n_max: int) -> int:
-    """Room for the instances held out.
-
-    Args:
-      n_max: padded number.
-
-    Returns:
-      At least n − n₁ for every n ≤ n_max.
-    """
-    return -(-n_max // heads.NUM_FOLDS) + 1

@@ -74,7 +74,7 @@ def make(config: HeadConfig, folder: pathlib.Path) -> Run:
             "head_certified": ground.regret(fresh, after),
             "cut_cost": cut.mean(),
             "cut_at": scale,
-            "losses": ground.last(cost, n_fit, config.n_max),
+            "losses": heads.last(cost, n_fit, config.n_max),
         }
 
     return run
