@@ -51,8 +51,8 @@ def own_rules() -> dict[str, Rule]:
 
     def certified(portfolio):
         names = [str(i) for i in range(len(portfolio.quantile))]
-        rows = decide.decide(network, params, portfolio, names, config=config).rows
-        return np.array([row["decision"] for row in rows])
+        found = decide.decide(network, params, portfolio, names, config=config)
+        return found.table["decision"].to_numpy()
 
     return {
         "pretrained": pretrained,

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import torch
 
-from ptft_jax.features import DEFAULT_NOISE, MAX_INSTANCES, PRIOR_COUNTS
+from ptft_jax.features import MAX_INSTANCES
+from ptft_jax.statistics import DEFAULT_NOISE, PRIOR_COUNTS
 
 
 class Inputs(NamedTuple):
