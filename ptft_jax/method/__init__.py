@@ -1,0 +1,1 @@
+"""The method for any `problems.problem.Problem`: pretrain, fine-tune, certify."""
