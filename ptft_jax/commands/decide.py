@@ -2,11 +2,12 @@
 
 import json as json_
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ptft_jax import compilation, data, decision_table, progress, store
 from ptft_jax import decide as decide_
 from ptft_jax.commands import common
+from ptft_jax.commands import problem as of_problem
 from ptft_jax.errors import UsageError
 from ptft_jax.finetune import FinetuneConfig
 
@@ -58,7 +59,8 @@ def run(
     weights: str | None,
     quiet: bool,
     json: bool,
-) -> decide_.Decided:
+    problem: str | None = None,
+) -> Any:
     """Decides for every instance of a file, writes the decisions, prints certificates.
 
     Args:
@@ -67,6 +69,7 @@ def run(
       weights: of the network, or None.
       quiet: no progress.
       json: print the summary as JSON.
+      problem: another than the newsvendor's, by name.
 
     Returns:
       The decisions.
@@ -75,6 +78,8 @@ def run(
       DataError: the file is bad.
       UsageError: the request is impossible; nothing was written.
     """
+    if problem is not None and problem != "newsvendor":
+        return of_problem.decide(problem, options, weights, quiet, json)
     common.check_delta(options.delta)
     if options.observations < 2:
         raise UsageError(
