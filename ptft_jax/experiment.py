@@ -21,6 +21,7 @@ from ptft_jax.crossfit import LEAST_INSTANCES
 from ptft_jax.draws import PROTOCOLS, Cell
 from ptft_jax.errors import UsageError
 from ptft_jax.lab import Lab
+from ptft_jax.method.lab import ProblemLab, ProblemSource
 from ptft_jax.progress import Progress
 from ptft_jax.result_tables import Row
 from ptft_jax.sources import FileSource, Source
@@ -57,7 +58,7 @@ class Result(NamedTuple):
     folder: pathlib.Path
 
 
-def cells(grid: Grid, source: Source) -> list[Cell]:
+def cells(grid: Grid, source: Source | ProblemSource) -> list[Cell]:
     """The grid's cells, once each, those that share a program together.
 
     Args:
@@ -89,7 +90,7 @@ def cells(grid: Grid, source: Source) -> list[Cell]:
     ]
 
 
-def _check(grid: Grid, sizes: list[int], source: Source) -> None:
+def _check(grid: Grid, sizes: list[int], source: Source | ProblemSource) -> None:
     if min(sizes) < LEAST_INSTANCES:
         raise UsageError(
             f"--n must be at least {LEAST_INSTANCES}, so that two folds can be "
@@ -122,7 +123,7 @@ def _check(grid: Grid, sizes: list[int], source: Source) -> None:
                 )
 
 
-def config_of(lab: Lab, cell: Cell) -> store.Config:
+def config_of(lab: Lab | ProblemLab, cell: Cell) -> store.Config:
     """All that decides a cell's result.
 
     Args:
@@ -160,7 +161,7 @@ def _line(record: dict[str, Any], position: int, total: int) -> str:
 
 
 def run(
-    lab: Lab,
+    lab: Lab | ProblemLab,
     todo: list[Cell],
     folder: pathlib.Path,
     progress: Progress,
@@ -220,7 +221,9 @@ def run(
     return Result(*tables, len(records), len(todo), folder)
 
 
-def _manifest(lab: Lab, todo: list[Cell], settings: dict[str, Any]) -> dict[str, Any]:
+def _manifest(
+    lab: Lab | ProblemLab, todo: list[Cell], settings: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "schema": store.SCHEMA,
         "settings": settings,
