@@ -2,8 +2,8 @@
 
 `python -m benchmarks.poisson_regret --n 512 --portfolios 100` prints, for each prior,
 the mean over portfolios of mean_i (x_i − E[λ_i | prior, y_i])² with its standard error,
-and the network's as a share of the NPMLE's. No prior is a draw of the network's own world;
-the Bayes rule is quadrature.
+and the network's as a share of the NPMLE's. No prior is a draw of the network's own
+world; the Bayes rule is quadrature.
 """
 
 import argparse
