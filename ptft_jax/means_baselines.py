@@ -13,10 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ptft_jax import npmle
-from ptft_jax.problems import means_rule
+from ptft_jax.problems import means_family
 
 
-def shared(family: means_rule.Family) -> dict[str, Callable]:
+def shared(family: means_family.Family) -> dict[str, Callable]:
     """The baselines that a family brings all parts of.
 
     Args:

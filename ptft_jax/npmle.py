@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ptft_jax.problems import means_rule, mixing
+from ptft_jax.problems import means_family, mixing
 
 EVEN, QUANTILES = 200, 100
 CYCLES = 300
@@ -67,7 +67,7 @@ def gap(
     return jnp.log(slope.max())
 
 
-def _grid(view: means_rule.View) -> Float[Array, "g"]:
+def _grid(view: means_family.View) -> Float[Array, "g"]:
     """Even points over all estimates, and their quantiles."""
     ordered = jnp.sort(jnp.where(view.present, view.value, jnp.inf))
     last = jnp.maximum(view.present.sum() - 1, 0)
@@ -78,7 +78,7 @@ def _grid(view: means_rule.View) -> Float[Array, "g"]:
     return jnp.concatenate([even, ordered[rank]])
 
 
-def estimate(family: means_rule.Family, seen) -> Float[Array, "n"]:
+def estimate(family: means_family.Family, seen) -> Float[Array, "n"]:
     """Posterior means under the estimated law.
 
     Args:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from ptft_jax import conjugate_eb, means_baselines
 from ptft_jax.problems import means_rule, means_table
-from ptft_jax.problems.means_rule import Family, View
+from ptft_jax.problems.means_family import Family, Raw, View
 from ptft_jax.problems.problem import Problem
 
 SHARE = 0.2  # of the trials, left out
@@ -53,6 +53,14 @@ def _view(seen: Seen) -> View:
     return View(jnp.arcsin(root), 0.5 / jnp.sqrt(trials), present(seen))
 
 
+def _raw(seen: Seen, prior: conjugate_eb.Prior) -> Raw:
+    trials = jnp.where(present(seen), seen.trials, 1.0)
+    chance = prior.mean * (1.0 - prior.mean)
+    variance = chance * (1.0 / trials + 1.0 / (prior.size + 1.0))
+    estimate = seen.successes / trials - prior.mean
+    return Raw(estimate, variance, 0.5 / jnp.sqrt(chance))
+
+
 def _invert(value):
     return jnp.square(jnp.sin(value.clip(0.0, jnp.pi / 2.0)))
 
@@ -65,6 +73,7 @@ def _log_likelihood(seen: Seen, theta):
 
 FAMILY = Family(
     view=_view,
+    raw=_raw,
     invert=_invert,
     log_likelihood=_log_likelihood,
     prior=lambda seen: conjugate_eb.beta_binomial(*seen, present(seen)),

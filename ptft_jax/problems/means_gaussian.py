@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from ptft_jax import conjugate_eb, means_baselines
 from ptft_jax.problems import means_rule, means_table
-from ptft_jax.problems.means_rule import Family, View
+from ptft_jax.problems.means_family import Family, Raw, View
 from ptft_jax.problems.problem import Problem
 
 FISSION = 0.25  # noise that is added, as a share of the variance
@@ -43,6 +43,11 @@ def _view(seen: Seen) -> View:
     return View(seen.estimate, noise, present(seen))
 
 
+def _raw(seen: Seen, prior: conjugate_eb.Prior) -> Raw:
+    variance = _view(seen).noise ** 2 + prior.size
+    return Raw(seen.estimate - prior.mean, variance, jnp.ones(()))
+
+
 def _log_likelihood(seen: Seen, theta):
     z = (seen.estimate[:, None] - theta) / _view(seen).noise[:, None]
     return -0.5 * z**2
@@ -57,6 +62,7 @@ def _posterior_mean(seen: Seen, prior: conjugate_eb.Prior):
 
 FAMILY = Family(
     view=_view,
+    raw=_raw,
     invert=lambda value: value,
     log_likelihood=_log_likelihood,
     prior=lambda seen: conjugate_eb.normal(*seen, present(seen)),

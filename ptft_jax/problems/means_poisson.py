@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key
 
 from ptft_jax import conjugate_eb, means_baselines
 from ptft_jax.problems import means_rule, means_table
-from ptft_jax.problems.means_rule import Family, View
+from ptft_jax.problems.means_family import Family, Raw, View
 from ptft_jax.problems.problem import Problem
 
 SHARE = 0.2  # of the exposure, left out
@@ -55,6 +55,13 @@ def _view(seen: Seen) -> View:
     return View(value, 0.5 / jnp.sqrt(exposure), present(seen))
 
 
+def _raw(seen: Seen, prior: conjugate_eb.Prior) -> Raw:
+    exposure = jnp.where(present(seen), seen.exposure, 1.0)
+    variance = prior.mean * (1.0 / exposure + 1.0 / prior.size)
+    estimate = seen.count / exposure - prior.mean
+    return Raw(estimate, variance, 0.5 / jnp.sqrt(prior.mean))
+
+
 def _log_likelihood(seen: Seen, theta):
     load = seen.exposure[:, None] * theta
     return special.xlogy(seen.count[:, None], load.clip(1e-6)) - load
@@ -69,6 +76,7 @@ def _own(seen: Seen, base):
 
 FAMILY = Family(
     view=_view,
+    raw=_raw,
     invert=lambda value: jnp.square(value.clip(0.0)),
     log_likelihood=_log_likelihood,
     prior=lambda seen: conjugate_eb.gamma_poisson(*seen, present(seen)),

@@ -7,51 +7,22 @@ outputs 0 the rule is parametric; it can go on to a nonparametric one, and beyon
 Features are taken from variance-stabilised estimates, in units of their noise.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ptft_jax import conjugate_eb
 from ptft_jax.problems import mixing
+from ptft_jax.problems.means_family import Family, Raw, View
 from ptft_jax.problems.problem import Inputs
 
 GRID = 64
 EM_STEPS = (6, 54)  # snapshots after 0, 6 and 60
 NUM_OUTPUTS = 2 + len(EM_STEPS)
 BINS = 16
-
-
-class View(NamedTuple):
-    """Instances in the family's variance-stabilised unit."""
-
-    value: Float[Array, "n"]
-    noise: Float[Array, "n"]  # standard deviation, > 0
-    present: Bool[Array, "n"]
-
-
-@dataclass(frozen=True, eq=False)
-class Family:
-    """What tells one family of means from another.
-
-    Attributes:
-      view: `(seen) -> View`.
-      invert: stabilised unit → θ, not decreasing.
-      log_likelihood: `(seen, θ [n, g]) -> [n, g]`, up to a term of the instance.
-      prior: `(seen) -> conjugate_eb.Prior`.
-      posterior_mean: `(seen, prior) -> [n]`, the prior mean where nothing is seen.
-      own: `(seen, posterior mean) -> [n, k]`, features of this family alone.
-    """
-
-    view: Callable[[Any], View]
-    invert: Callable[[Array], Array]
-    log_likelihood: Callable[[Any, Array], Array]
-    prior: Callable[[Any], conjugate_eb.Prior]
-    posterior_mean: Callable[[Any, conjugate_eb.Prior], Array]
-    own: Callable[[Any, Array], Array]
+FLAT = 1e-6  # variance of log noise below which nothing is regressed on it
 
 
 class Stats(NamedTuple):
@@ -78,19 +49,18 @@ def _average(x, present):
     return jnp.where(present, x, 0.0).sum() / jnp.maximum(present.sum(), 1)
 
 
-def _regress(view: View, log_noise) -> tuple[Array, Array]:
+def _regress(raw: Raw, view: View, log_noise) -> tuple[Array, Array]:
     """Slope of the estimates on log noise, shrunk by (1 − 2/t²)₊, and its t."""
-    normal = conjugate_eb.normal(view.value, view.noise**2, view.present)
-    w = jnp.where(view.present, 1.0 / (normal.size + view.noise**2), 0.0)
+    w = jnp.where(view.present, 1.0 / raw.variance, 0.0)
     total = w.sum().clip(1e-30)
-    x = jnp.where(view.present, jnp.log(view.noise) - log_noise, 0.0)
+    x = jnp.log(view.noise) - log_noise
     x = x - (w * x).sum() / total
     spread = (w * x**2).sum()
-    is_flat = spread < 1e-3  # all of one noise, or next to nothing seen
-    slope = (w * x * (view.value - normal.mean)).sum() / jnp.where(is_flat, 1.0, spread)
+    is_flat = spread < FLAT * total  # precision is the same, or next to it
+    slope = (w * x * raw.estimate).sum() / jnp.where(is_flat, 1.0, spread)
     t = jnp.where(is_flat, 0.0, slope * jnp.sqrt(spread))
     keep = jnp.maximum(1.0 - 2.0 / jnp.maximum(t**2, 1e-6), 0.0)
-    return jnp.where(is_flat, 0.0, keep * slope), t
+    return jnp.where(is_flat, 0.0, keep * slope * raw.rate), t
 
 
 def _offset(view: View, stats: Stats) -> Float[Array, "n"]:
@@ -117,7 +87,8 @@ def summarize(family: Family, seen: Any) -> Stats:
     present = view.present
     log_noise = _average(jnp.log(view.noise), present)
     noise = jnp.sqrt(_average(view.noise**2, present)).clip(1e-30)
-    slope, t = _regress(view, log_noise)
+    prior = family.prior(seen)
+    slope, t = _regress(family.raw(seen, prior), view, log_noise)
     rest = view.value - slope * (jnp.log(view.noise) - log_noise)
     normal = conjugate_eb.normal(rest, view.noise**2, present)
     among = lambda x, other: jnp.where(present, x, other)
