@@ -30,7 +30,7 @@ class Prior(NamedTuple):
     size: Float[Array, ""]
 
 
-def log_rising(start: Float[Array, "*s"], steps: Float[Array, "*#s"]):
+def log_rising(start: Float[Array, "*#s"], steps: Float[Array, "*#s"]):
     """Logarithm of Γ(a + c)/Γ(a), without cancellation for large a.
 
     Args:
