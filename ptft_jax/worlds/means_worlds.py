@@ -1,7 +1,8 @@
 """Simulated truths of the three problems of means, with exact Bayes decisions.
 
 The law of θ is drawn from `means_laws.sample_law`. Half of the portfolios have one
-precision for all instances; where precision differs, θ may also depend on it.
+precision for all instances; where precision differs, θ may also depend on it. Excess
+costs are shares of the excess of the estimate of each instance alone.
 """
 
 import functools
@@ -286,7 +287,7 @@ BINOMIAL = ExactWorld(
     ),
     full_information=lambda truth: truth.theta,
     bayes=functools.partial(_bayes, KINDS["binomial"]),
-    base=lambda truth: truth.theta * (1.0 - truth.theta) * (1.0 + 1.0 / truth.size),
+    base=lambda truth: truth.theta * (1.0 - truth.theta) / truth.size,
 )
 POISSON = ExactWorld(
     name="poisson_means",
