@@ -12,9 +12,10 @@ from ptft_jax.worlds import means_worlds
 
 NETWORK = Across(num_outputs=means_rule.NUM_OUTPUTS, width=32)
 CONFIG = PretrainConfig(
-    num_steps=4000,
-    shapes=((48, 32, 1), (24, 64, 1), (12, 128, 1), (6, 256, 1), (4, 512, 1)),
-    learning_rate=2e-3,
+    num_steps=2000,
+    shapes=((32, 64, 1), (4, 512, 1)),
+    learning_rate=3e-3,
+    average_decay=0.995,
 )
 WORLDS = {
     world.name: world

@@ -21,7 +21,7 @@ from ptft_jax.worlds import means_laws, transforms
 from ptft_jax.worlds.means_laws import Law
 
 EXACT = 24  # quadrature points an interval: of regrets
-QUICK = 4  # of training's labels
+QUICK = 2  # of training's labels
 REACH = 8.0  # standard deviations on both sides of an estimate
 
 
