@@ -12,8 +12,8 @@ from ptft_jax.worlds import means_worlds
 
 NETWORK = Across(num_outputs=means_rule.NUM_OUTPUTS, width=32)
 CONFIG = PretrainConfig(
-    num_steps=2000,
-    shapes=((32, 64, 1), (4, 512, 1)),
+    num_steps=1200,
+    shapes=((6, 384, 1),),
     learning_rate=3e-3,
     average_decay=0.995,
 )

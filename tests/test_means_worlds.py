@@ -102,7 +102,9 @@ def risks(name, n=64):
 
 
 def lead(better, worse):
-    change = worse - better
+    """Mean gain in standard errors; a gain is cut at 30 % of the MLE's excess."""
+    # the few portfolios of nearly no noise, where shares are huge, decide nothing
+    change = (worse - better).clip(-0.3, 0.3)
     return change.mean() / (change.std(ddof=1) / len(change) ** 0.5)
 
 

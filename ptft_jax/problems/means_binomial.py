@@ -120,7 +120,9 @@ def cost(x: Float[Array, "n"], outcome: Outcome) -> Float[Array, "n"]:
 def _loss(seen: Seen, stats, output, coupling, outcome: Outcome):
     # less r(1 − r) of the cost, large beside what decisions change
     x = _estimate(seen, stats, output)
-    chance = stats.prior.mean * (1.0 - stats.prior.mean)
+    # of one success and one failure more: none may have been seen
+    share = (seen.successes.sum() + 1.0) / (seen.trials.sum() + 2.0)
+    chance = share * (1.0 - share)
     # noise² is the root mean square of 1/(4N)
     return jnp.square(x - outcome.share) / (4.0 * chance * stats.noise**2)
 

@@ -120,7 +120,9 @@ def cost(x: Float[Array, "n"], outcome: Outcome) -> Float[Array, "n"]:
 
 
 def _loss(seen: Seen, stats, output, coupling, outcome: Outcome):
-    return cost(_estimate(seen, stats, output), outcome) / stats.prior.mean
+    # the grand mean, of one count more: none may have been seen
+    unit = (seen.count.sum() + 1.0) / seen.exposure.sum()
+    return cost(_estimate(seen, stats, output), outcome) / unit
 
 
 def leave_out(key: Key[Array, ""], seen: Seen) -> tuple[Seen, Outcome]:
