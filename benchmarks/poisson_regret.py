@@ -19,56 +19,56 @@ from ptft_jax.method import network as network_
 from ptft_jax.worlds import means_worlds
 from ptft_jax.worlds.means_laws import Law
 
-INTERVALS = 400
+INTERVALS = 100
+LARGEST = 3 * INTERVALS
+POINTS = 6  # of quadrature, an interval
 CUT = 1e-5  # of a tail
 
 
-def of_quantiles(frozen) -> Law:
-    """A continuous law as intervals between its quantiles, finer in the tails."""
-    z = np.linspace(stats.norm.ppf(CUT), stats.norm.ppf(1.0 - CUT), INTERVALS + 1)
-    edges = frozen.ppf(stats.norm.cdf(z))
-    mass = np.diff(stats.norm.cdf(z))
-    return _law(edges[:-1], edges[1:], mass)
-
-
 def _law(low, high, mass) -> Law:
-    mass = np.asarray(mass, float) / np.sum(mass)
-    return Law(*(jnp.asarray(x, jnp.float32) for x in (low, high, mass)))
+    """A law, filled up with intervals of no mass: one program serves all."""
+    more = LARGEST - len(mass)
+    fill = lambda x: jnp.pad(jnp.asarray(x, jnp.float32), (0, more))
+    return Law(fill(low), fill(high), fill(np.asarray(mass, float) / np.sum(mass)))
 
 
-PRIORS = {
-    "uniform on [0, 3]": _law([0.0], [3.0], [1.0]),
-    "uniform on [0, 50]": _law([0.0], [50.0], [1.0]),
-    "exponential, mean 5": of_quantiles(stats.gamma(1.0, scale=5.0)),
-    "gamma, shape 4, mean 10": of_quantiles(stats.gamma(4.0, scale=2.5)),
-    "lognormal, sd of log 1": of_quantiles(stats.lognorm(1.0, scale=3.0)),
-    "Pareto, index 3": of_quantiles(stats.pareto(3.0, scale=2.0)),
-    "two points 2, 10": _law([2.0, 10.0], [2.0, 10.0], [0.5, 0.5]),
-    "nine in ten at 1, rest at 8": _law([1.0, 8.0], [1.0, 8.0], [0.9, 0.1]),
-    "half at 0, half exponential": jax.tree.map(
-        lambda one, more: jnp.concatenate([one, more]),
-        _law([0.0], [0.0], [1.0])._replace(mass=jnp.array([0.5])),
-        of_quantiles(stats.gamma(1.0, scale=8.0))._replace(
-            mass=0.5 * of_quantiles(stats.gamma(1.0, scale=8.0)).mass
-        ),
-    ),
-    "three normal humps": _law(
-        *(
-            np.concatenate(part)
-            for part in zip(
-                *(of_quantiles(stats.norm(m, 1.0)) for m in (6.0, 15.0, 30.0)),
-                strict=True,
-            )
-        )
-    ),
-}
+def of_quantiles(*parts) -> Law:
+    """An even mixture of continuous laws as intervals, finer in the tails."""
+    z = np.linspace(stats.norm.ppf(CUT), stats.norm.ppf(1.0 - CUT), INTERVALS + 1)
+    edges = [part.ppf(stats.norm.cdf(z)) for part in parts]
+    mass = np.tile(np.diff(stats.norm.cdf(z)), len(parts))
+    low = np.concatenate([edge[:-1] for edge in edges])
+    return _law(low, np.concatenate([edge[1:] for edge in edges]), mass)
+
+
+def points(*rows) -> Law:
+    """A law of points, given with their masses."""
+    places, masses = zip(*rows, strict=True)
+    return _law(places, places, masses)
 
 
 def random_law(key) -> Law:
     """Dirichlet weights on the whole numbers up to 50."""
-    points = jnp.arange(51.0)
-    mass = jax.random.exponential(key, (51,))
-    return Law(points, points, mass / mass.sum())
+    return points(*enumerate(np.asarray(jax.random.exponential(key, (51,)))))
+
+
+PRIORS = {
+    "uniform on [0, 3]": of_quantiles(stats.uniform(0.0, 3.0)),
+    "uniform on [0, 50]": of_quantiles(stats.uniform(0.0, 50.0)),
+    "exponential, mean 5": of_quantiles(stats.gamma(1.0, scale=5.0)),
+    "gamma, shape 4, mean 10": of_quantiles(stats.gamma(4.0, scale=2.5)),
+    "lognormal, sd of log 1": of_quantiles(stats.lognorm(1.0, scale=3.0)),
+    "Pareto, index 3, from 2": of_quantiles(stats.pareto(3.0, scale=2.0)),
+    "two points, 2 and 10": points((2.0, 0.5), (10.0, 0.5)),
+    "nine in ten at 1, rest at 8": points((1.0, 0.9), (8.0, 0.1)),
+    "half near 0, half near 8": of_quantiles(
+        stats.uniform(0.0, 0.1), stats.gamma(16.0, scale=0.5)
+    ),
+    "three normal humps": of_quantiles(
+        *(stats.norm(mean, 1.0) for mean in (6.0, 15.0, 30.0))
+    ),
+    "random on 0, 1, …, 50": random_law,
+}
 
 
 def methods() -> dict:
@@ -79,22 +79,31 @@ def methods() -> dict:
     return {**rules, "pretrained": decide}
 
 
-def regrets(key, law: Law, n: int, num_portfolios: int, rules: dict) -> dict:
-    """Regret of each rule on each portfolio of a prior."""
+def make_regret(n: int, rules: dict):
+    """Returns `regret(key, law)`: that of each rule on one portfolio."""
     world = means_worlds.POISSON
-    one = jnp.ones(())
-    portfolio = means_worlds.Portfolio(law, one, 0.0 * one, 0.0 * one)
 
-    def regret(key):
+    @jax.jit
+    def regret(key, law: Law):
         truth_key, seen_key = jax.random.split(key)
+        one = jnp.ones(())
+        portfolio = means_worlds.Portfolio(law, one, 0.0 * one, 0.0 * one)
         truth = world.sample_instances(truth_key, portfolio, n)
         seen = world.observe(seen_key, truth, 1)
-        best = world.bayes(portfolio, seen)
+        best = world.bayes(portfolio, seen, num_points=POINTS)
         squared = lambda x: jnp.square(x - best).mean()
         return {name: squared(rule(seen)) for name, rule in rules.items()}
 
-    found = jax.lax.map(regret, jax.random.split(key, num_portfolios))
-    return {name: np.asarray(value) for name, value in found.items()}
+    return regret
+
+
+def regrets(key, law, num_portfolios: int, regret) -> dict:
+    """Regrets of each rule on the portfolios of a prior."""
+    found = []
+    for k in range(num_portfolios):
+        data_key, law_key = jax.random.split(jax.random.fold_in(key, k))
+        found.append(regret(data_key, law(law_key) if callable(law) else law))
+    return {name: np.array([float(each[name]) for each in found]) for name in found[0]}
 
 
 def row(name: str, found: dict) -> tuple[float, float]:
@@ -118,20 +127,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     compilation.keep_programs()
-    rules, logs = methods(), []
-    key = jax.random.key(args.seed)
+    regret, logs = make_regret(args.n, methods()), []
     for index, (name, law) in enumerate(PRIORS.items()):
-        law_key = jax.random.fold_in(key, index)
-        found = regrets(law_key, law, args.n, args.portfolios, rules)
-        logs.append(row(name, found))
-    laws = [random_law(jax.random.fold_in(key, 1000 + k)) for k in range(4)]
-    share = -(-args.portfolios // len(laws))
-    parts = [
-        regrets(jax.random.fold_in(key, 2000 + k), law, args.n, share, rules)
-        for k, law in enumerate(laws)
-    ]
-    mixed = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    logs.append(row("random on 0, 1, …, 50", mixed))
+        key = jax.random.fold_in(jax.random.key(args.seed), index)
+        logs.append(row(name, regrets(key, law, args.portfolios, regret)))
     mean = np.mean([log for log, _ in logs])
     spread = np.sqrt(np.sum([error**2 for _, error in logs])) / len(logs)
     print(
