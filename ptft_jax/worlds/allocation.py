@@ -3,8 +3,9 @@
 An item belongs to one of K kinds. Given its kind, log w, log ν and log c are normal,
 the latter two regressed on log w, and θ is normal around a mean that moves with log ν;
 so precise, cheap or heavy items may be better or worse than others, as in the
-three-part knapsack. Few kinds, spread out or not, make θ Gaussian, skewed, sparse or of two sides.
-Given the law, the posterior mean of θ is exact, hence so is the Bayes decision.
+three-part knapsack. Few kinds, spread out or not, make θ Gaussian, skewed, sparse or of
+two sides. Given the law, the posterior mean of θ is exact, hence so is the Bayes
+decision.
 """
 
 from typing import Any, NamedTuple
