@@ -190,7 +190,8 @@ def leave_out(
         estimate=seen.estimate + odds**0.5 * sd * noise,
         precision=(1.0 - share) * seen.precision,
     )
-    return rest, seen.weight * (seen.estimate - odds**-0.5 * sd * noise)
+    label = seen.weight * (seen.estimate - odds**-0.5 * sd * noise)
+    return rest, jnp.where(known, label, 0.0)
 
 
 PROBLEM = Problem(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from ptft_jax.problems import allocation, knapsack
 from ptft_jax.problems.allocation_features import Items
@@ -49,21 +49,20 @@ class Truth(NamedTuple):
     weight: Float[Array, "n"]
 
 
-def _sometimes(key, probability, value):
-    return jnp.where(jax.random.bernoulli(key, probability), value, 0.0)
-
-
-def _sample_means(key: Key[Array, ""], count) -> tuple[Array, Array, Array]:
-    """Means and spreads of θ by kind and a slope; spread of the means near 1."""
+def _sample_means(key: Key[Array, ""], used: Bool[Array, "k"]):
+    """Means and spreads of θ by kind and a slope; something is worth taking."""
     keys = jax.random.split(key, 7)
-    offset = jax.random.normal(keys[0]) * 3.0
-    mean = jax.random.normal(keys[1], (NUM_KINDS,)) + _sometimes(keys[2], 0.5, offset)
+    offset = 3.0 * jnp.abs(jax.random.normal(keys[0]))
+    mean = jax.random.normal(keys[1], (NUM_KINDS,))
+    mean = mean + jnp.where(jax.random.bernoulli(keys[2]), offset, 0.0)
     is_null = jax.random.bernoulli(keys[3], 0.2, (NUM_KINDS,))
     scale = transforms.log_between(jax.random.uniform(keys[4]), 0.02, 2.0)
     each = transforms.log_between(jax.random.uniform(keys[5], (NUM_KINDS,)), 0.2, 2.0)
     slope = 0.4 * jax.random.normal(keys[6])
     spread = jnp.where(is_null, 0.01, scale * each)
-    return jnp.where(is_null, 0.0, mean), spread, slope
+    mean = jnp.where(is_null, 0.0, mean)
+    top = jnp.where(used, mean + 2.0 * spread, -jnp.inf).max()
+    return mean + jnp.maximum(0.5 - top, 0.0), spread, slope
 
 
 def sample_law(key: Key[Array, ""]) -> Law:
@@ -78,9 +77,10 @@ def sample_law(key: Key[Array, ""]) -> Law:
     keys = jax.random.split(key, 10)
     count = jax.random.randint(keys[0], (), 1, NUM_KINDS + 1)
     raw = jax.random.exponential(keys[1], (NUM_KINDS,)) + 0.1
-    share = jnp.where(jnp.arange(NUM_KINDS) < count, raw, 0.0)
+    used = jnp.arange(NUM_KINDS) < count
+    share = jnp.where(used, raw, 0.0)
     share = share / share.sum()
-    mean, spread, slope = _sample_means(keys[2], count)
+    mean, spread, slope = _sample_means(keys[2], used)
     between = transforms.log_between(jax.random.uniform(keys[3], (3,)), *SPREADS)
     between = between * jax.random.bernoulli(keys[4], jnp.array([0.3, 0.7, 0.5]), (3,))
     within = transforms.log_between(jax.random.uniform(keys[5], (3,)), *WITHIN)
@@ -211,18 +211,6 @@ def bayes(law: Law, seen: Items) -> Float[Array, "n"]:
     return knapsack.best(seen.weight * posterior_mean(law, seen), seen.cost)
 
 
-def nothing(truth: Truth) -> Float[Array, "n"]:
-    """Cost 0 of taking no item.
-
-    Args:
-      truth: the items.
-
-    Returns:
-      Zeros.
-    """
-    return jnp.zeros_like(truth.theta)
-
-
 COMMON: dict[str, Any] = {
     "problem": allocation.PROBLEM,
     "observe": observe,
@@ -230,7 +218,6 @@ COMMON: dict[str, Any] = {
     "expected_cost": expected_cost,
     "full_information": full_information,
     "bayes": bayes,
-    "base": nothing,
 }
 WORLD = ProblemWorld(
     name="allocation",
