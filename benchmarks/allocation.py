@@ -23,7 +23,12 @@ from ptft_jax import allocation_baselines, allocation_pretrain, checkpoint, comp
 from ptft_jax.method import finetune, network
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
-from ptft_jax.problems import allocation, allocation_counts, knapsack
+from ptft_jax.problems import (
+    allocation,
+    allocation_counts,
+    allocation_trials,
+    knapsack,
+)
 from ptft_jax.problems.problem import Problem
 from ptft_jax.worlds import allocation as broad
 from ptft_jax.worlds import three_part
@@ -100,8 +105,8 @@ def run_crashes(parts, seeds: int, shipped, config, most_crashes: int) -> None:
     gaussian = allocation.PROBLEM.baselines
 
     def on_items(rule):
-        to_items = lambda seen: allocation_counts.as_items(
-            seen, allocation_counts.beta_prior(seen)
+        to_items = lambda seen: allocation_trials.as_items(
+            seen, allocation_trials.beta_prior(seen)
         )
         return lambda seen: rule(to_items(seen))
 

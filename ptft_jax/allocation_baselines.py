@@ -15,7 +15,7 @@ from ptft_jax import allocation_worths as worths_
 from ptft_jax.allocation_stein import box_stein, stein_reg, vgc
 from ptft_jax.allocation_worths import Worths
 from ptft_jax.problems import knapsack
-from ptft_jax.problems.allocation_features import Items
+from ptft_jax.problems.allocation_shrinkage import Items
 
 SPREADS = (1e-4, 1e4)  # of prior variances tried, in units of a usual variance
 NUM_SPREADS = 161

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from ptft_jax import allocation_worths as worths_
 from ptft_jax import summaries
 from ptft_jax.allocation_worths import Worths
-from ptft_jax.problems.allocation_features import Items
+from ptft_jax.problems.allocation_shrinkage import Items
 
 STRENGTHS = (0.1, 20.0, 200)  # Γ of `stein_reg`: least, largest, how many
 

@@ -7,8 +7,13 @@ import pytest
 from scipy import optimize, stats
 
 from ptft_jax import allocation_baselines, allocation_stein, allocation_worths
-from ptft_jax.problems import allocation, allocation_counts, problem
-from ptft_jax.problems.allocation_counts import Counts
+from ptft_jax.problems import (
+    allocation,
+    allocation_counts,
+    allocation_trials,
+    problem,
+)
+from ptft_jax.problems.allocation_trials import Counts
 
 COUNTS = allocation_counts.PROBLEM
 
@@ -90,7 +95,7 @@ def counts(seed, n, mean=6.0):
 def test_drawn_successes_are_hypergeometric():
     k, s, d = 7.0, 23.0, 9.0
     arrays = [jnp.full(40_000, a) for a in (k, s, d)]
-    found = allocation_counts.hypergeometric(jax.random.key(0), *arrays)
+    found = allocation_trials.hypergeometric(jax.random.key(0), *arrays)
     seen = np.bincount(np.asarray(found, int), minlength=8) / 40_000
     exact = stats.hypergeom(23, 7, 9).pmf(np.arange(8))
     error = np.sqrt(exact * (1.0 - exact) / 40_000)
@@ -124,13 +129,13 @@ def test_labels_of_counts_are_unbiased_and_independent():
 
 def test_beta_prior_is_found_and_shrinks():
     _, seen = counts(3, 20_000, mean=30.0)
-    prior = allocation_counts.beta_prior(seen)
+    prior = allocation_trials.beta_prior(seen)
     assert float(prior.mean) == pytest.approx(0.1, abs=0.003)
     assert float(prior.size) == pytest.approx(20.0, rel=0.1)
     # (1 + 20·.1)/(10 + 20)
     one = Counts(*(jnp.array([a]) for a in (1.0, 10.0, 1.0, 1.0)))
-    beta = allocation_counts.Beta(jnp.float32(0.1), jnp.float32(20.0))
-    np.testing.assert_allclose(allocation_counts.shrunk_rate(one, beta), [0.1])
+    beta = allocation_trials.Beta(jnp.float32(0.1), jnp.float32(20.0))
+    np.testing.assert_allclose(allocation_trials.shrunk_rate(one, beta), [0.1])
 
 
 def test_padding_of_counts_changes_nothing():

@@ -13,7 +13,8 @@ from jaxtyping import Array, Bool, Float, Key
 from ptft_jax import allocation_baselines
 from ptft_jax.problems import allocation_features as features
 from ptft_jax.problems import allocation_table, knapsack
-from ptft_jax.problems.allocation_features import Items, Statistics
+from ptft_jax.problems.allocation_features import Statistics
+from ptft_jax.problems.allocation_shrinkage import Items
 from ptft_jax.problems.knapsack import Price
 from ptft_jax.problems.problem import Problem
 

@@ -16,7 +16,7 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Bool, Float, Key
 
 from ptft_jax.problems import allocation, knapsack
-from ptft_jax.problems.allocation_features import Items
+from ptft_jax.problems.allocation_shrinkage import Items
 from ptft_jax.problems.problem import ProblemWorld
 from ptft_jax.worlds import transforms
 
