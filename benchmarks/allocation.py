@@ -38,18 +38,21 @@ SKIPPED = ("oracle_tau", "pretrained", "finetuned", "bayes")
 ORACLE = jax.jit(allocation_baselines.oracle_tau)
 
 
-def own_rules(problem: Problem, shipped, config: FinetuneConfig, seed: int) -> dict:
-    """The network as it is and fine-tuned, each `(seen) -> x`."""
+def own_rules(problem: Problem, shipped, config: FinetuneConfig) -> dict:
+    """The network as it is and fine-tuned, each `(seen, seed) -> x`."""
     net, params, _ = shipped
     decide = jax.jit(lambda p, seen: network.decide(net, problem, p, seen))
     together = jax.jit(lambda p, seen: finetune.decide(net, problem, p, seen))
     fit = finetune.make_fit(problem, net, config)
 
-    def finetuned(seen):
+    def finetuned(seen, seed):
         found = fit(params, seen, jax.random.key(seed))
         return together(found.params, seen)
 
-    return {"pretrained": lambda seen: decide(params, seen), "finetuned": finetuned}
+    def pretrained(seen, seed):
+        return decide(params, seen)
+
+    return {"pretrained": pretrained, "finetuned": finetuned}
 
 
 def draw_world(world, n: int, seed: int):
@@ -61,13 +64,14 @@ def draw_world(world, n: int, seed: int):
     return seen, np.asarray(truth.weight * truth.theta), world.bayes(law, seen)
 
 
-def shares(seen, worth, rules: dict[str, Callable]) -> dict[str, float]:
+def shares(seen, worth, seed, rules: dict[str, Callable], own) -> dict[str, float]:
     """Value of each rule over that of full information."""
+    given = {k: lambda seen, rule=rule: rule(seen, seed) for k, rule in own.items()}
     best = knapsack.best(jnp.asarray(worth, jnp.float32), seen.cost)
     full = float(worth @ np.asarray(best, float))
     return {
         name: float(worth @ np.asarray(rule(seen), float)) / full
-        for name, rule in rules.items()
+        for name, rule in (rules | given).items()
     }
 
 
@@ -85,6 +89,7 @@ def report(label: str, rows: list[dict[str, float]]) -> None:
 
 def run_world(name: str, sizes, seeds: int, shipped, config) -> None:
     """One row a size of the portfolio."""
+    own = own_rules(allocation.PROBLEM, shipped, config)
     for n in sizes:
         rows = []
         for seed in range(seeds):
@@ -93,8 +98,7 @@ def run_world(name: str, sizes, seeds: int, shipped, config) -> None:
             truly = jnp.asarray(worth, jnp.float32)
             rules["oracle_tau"] = lambda seen, truly=truly: ORACLE(seen, truly)
             rules["bayes"] = lambda seen, bayes=bayes: bayes
-            rules |= own_rules(allocation.PROBLEM, shipped, config, seed)
-            rows.append(shares(seen, worth, rules))
+            rows.append(shares(seen, worth, seed, rules, own))
         report(f"{name} n={n}", rows)
 
 
@@ -110,6 +114,7 @@ def run_crashes(parts, seeds: int, shipped, config, most_crashes: int) -> None:
         )
         return lambda seen: rule(to_items(seen))
 
+    own = own_rules(problem, shipped, config)
     for share in parts:
         rows = []
         for seed in range(seeds):
@@ -117,8 +122,7 @@ def run_crashes(parts, seeds: int, shipped, config, most_crashes: int) -> None:
             seen, worth = crash_tracts.sample(tracts, share, rng)
             rules = dict(problem.baselines)
             rules |= {k: on_items(gaussian[k]) for k in ("eb_sure", "box_stein")}
-            rules |= own_rules(problem, shipped, config, seed)
-            rows.append(shares(seen, worth, rules))
+            rows.append(shares(seen, worth, seed, rules, own))
         report(f"crashes n={len(worth)} q={share:g}", rows)
 
 

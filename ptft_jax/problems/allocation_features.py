@@ -95,7 +95,13 @@ def summarize(items: Items) -> Statistics:
         count=present.sum().astype(items.cost.dtype),
         unit=jnp.sqrt(shrinkage.average(items.estimate**2, weights)) + TINY,
         noise=noise,
-        logs=jnp.stack([log_cost, log_cost - mean(u, present), t.var(where=known)]),
+        logs=jnp.stack(
+            [
+                log_cost,
+                log_cost - mean(u, present),
+                mean((t - mean(t, known)) ** 2, known),
+            ]
+        ),
         tightness=mean(items.cost, present),
         centre=centre,
         spread=spread,
@@ -107,7 +113,7 @@ def summarize(items: Items) -> Statistics:
     found = rules(items, stats)
     value = lambda rule: knapsack.solve(items.weight * rule, items.cost).price
     each = jax.vmap(value)(jnp.stack(found[:3]))
-    unit = mean(items.weight * found.scale, present) / stats.tightness
+    unit = mean(items.weight * found.scale, present) / (stats.tightness + TINY)
     return stats._replace(prices=each, price_unit=unit + TINY)
 
 
