@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy import optimize
 
-from ptft_jax import allocation_baselines
+from ptft_jax import allocation_baselines, conformance
 from ptft_jax.method import network
 from ptft_jax.problems import allocation, allocation_counts, knapsack, problem
 from ptft_jax.tables.problems import DataError
@@ -275,3 +275,8 @@ def test_counts_are_read_and_checked():
     bad = good.with_columns(pl.Series("successes", [5, 0]))
     with pytest.raises(DataError, match="row 1: 5 successes of 4 trials"):
         allocation_counts.PROBLEM.read(bad)
+
+
+@pytest.mark.parametrize("world", [WORLD, three_part.WORLD], ids=lambda w: w.name)
+def test_worlds_conform(world):
+    conformance.require(world, jax.random.key(0), num_instances=96)
