@@ -58,11 +58,9 @@ def rules(items: Items, stats: Statistics) -> Rules:
     v = shrinkage.variance(items, stats.noise)
     shrunk = lambda g, a: g + a / (a + v) * (items.estimate - g)
     t, u = shrinkage.covariates(items)
-    fit = lambda t, curve: shrinkage.level(
-        t, curve, stats.centre, stats.noise, stats.spread
-    )
-    g, mass = fit(t, stats.by_precision)
-    k, other = fit(u, stats.by_cost)
+    prior = stats.centre, stats.noise, stats.spread
+    g, mass = shrinkage.level(t, stats.by_precision, *prior)
+    k, other = shrinkage.level(u, stats.by_cost, *prior)
     least = stats.spread + 0.1 * stats.noise + TINY
     return Rules(
         shrunk(stats.centre, stats.spread),
@@ -91,17 +89,12 @@ def summarize(items: Items) -> Statistics:
     weights = jnp.where(known, 1.0 / (noise + v), 0.0)
     centre, spread = shrinkage.sure(items, noise)
     log_cost = mean(jnp.log(jnp.where(present, items.cost, 1.0)), present)
+    spread_of_t = mean((t - mean(t, known)) ** 2, known)
     stats = Statistics(
         count=present.sum().astype(items.cost.dtype),
         unit=jnp.sqrt(shrinkage.average(items.estimate**2, weights)) + TINY,
         noise=noise,
-        logs=jnp.stack(
-            [
-                log_cost,
-                log_cost - mean(u, present),
-                mean((t - mean(t, known)) ** 2, known),
-            ]
-        ),
+        logs=jnp.stack([log_cost, log_cost - mean(u, present), spread_of_t]),
         tightness=mean(items.cost, present),
         centre=centre,
         spread=spread,
