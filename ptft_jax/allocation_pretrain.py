@@ -12,8 +12,8 @@ from ptft_jax.worlds import allocation
 SHIPPED = "allocation"
 NETWORK = Across(NUM_OUTPUTS, width=48, num_latents=16, num_blocks=2, heads=4)
 CONFIG = PretrainConfig(
-    num_steps=6000,
-    shapes=((96, 24, 1), (48, 64, 1), (20, 192, 1), (6, 768, 1)),
+    num_steps=4000,
+    shapes=((40, 32, 1), (6, 384, 1)),
     learning_rate=3e-3,
 )
 # What `ptft_jax.pretrain.run` needs to know.

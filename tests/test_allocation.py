@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,12 @@ PROBLEM, WORLD = allocation.PROBLEM, worlds.WORLD
 NETWORK = network.Across(allocation.NUM_OUTPUTS, width=8, num_latents=3, heads=2)
 
 
+DECIDE = jax.jit(lambda params, seen: network.decide(NETWORK, PROBLEM, params, seen))
+SUMMARIZE, SCORE = jax.jit(PROBLEM.summarize), jax.jit(allocation.score)
+BEST, INPUTS = jax.jit(knapsack.best), jax.jit(PROBLEM.inputs)
+
+
+@functools.partial(jax.jit, static_argnums=1)
 def draw(seed, n):
     law_key, truth_key, seen_key = jax.random.split(jax.random.key(seed), 3)
     law = WORLD.sample_law(law_key)
@@ -25,20 +33,21 @@ def draw(seed, n):
 
 @pytest.fixture(scope="module")
 def params():
-    start = network.init(NETWORK, PROBLEM, draw(0, 4)[2], jax.random.key(0))
+    make = jax.jit(lambda seen, key: network.init(NETWORK, PROBLEM, seen, key))
+    start = make(draw(0, 4)[2], jax.random.key(0))
     return jax.tree.map(lambda leaf: 3.0 * leaf, start)  # outputs far from 0
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_linear_programme_is_solved_exactly(seed):
     rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 30))
+    n = int(rng.choice([1, 7, 30]))
     value = rng.normal(0.3, 1.0, n)
     cost = rng.lognormal(rng.normal(0.0, 1.5), 1.0, n)
     bound = [(0.0, 1.0)] * n
     found = optimize.linprog(-value, A_ub=cost[None] / n, b_ub=[1.0], bounds=bound)
     as_float = [jnp.asarray(a, jnp.float32) for a in (value, cost)]
-    x = np.asarray(knapsack.best(*as_float), float)
+    x = np.asarray(BEST(*as_float), float)
     assert (cost @ x) / n <= 1.0 + 1e-5
     np.testing.assert_allclose(value @ x, -found.fun, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(x, found.x, atol=1e-4)
@@ -49,9 +58,7 @@ def test_the_linear_programme_is_solved_exactly(seed):
 def test_items_of_equal_ratio_share_what_is_left():
     # budget 5 for costs 2, 2, 2 of ratio 3 after an item of cost 2 and ratio 9
     value, cost = jnp.array([6.0, 18.0, 6.0, 6.0, -1.0]), jnp.array([2.0] * 5)
-    np.testing.assert_allclose(
-        knapsack.best(value, cost), [0.5, 1.0, 0.5, 0.5, 0.0], rtol=1e-6
-    )
+    np.testing.assert_allclose(BEST(value, cost), [0.5, 1.0, 0.5, 0.5, 0.0], rtol=1e-6)
     slack = knapsack.solve(value, cost / 4.0)
     assert float(slack.price) == 0.0
     np.testing.assert_array_equal(
@@ -61,13 +68,13 @@ def test_items_of_equal_ratio_share_what_is_left():
 
 def test_output_zero_is_the_shrinkage_rule_and_ones_restore_the_estimate():
     _, _, seen = draw(1, 40)
-    stats = PROBLEM.summarize(seen)
+    stats = SUMMARIZE(seen)
     zero = jnp.zeros((40, 4))
-    m = allocation.score(seen, stats, zero)
+    m = SCORE(seen, stats, zero)
     keep = stats.spread / (stats.spread + 1.0 / seen.precision)
     by_hand = stats.centre + keep * (seen.estimate - stats.centre)
     np.testing.assert_allclose(m, by_hand, rtol=1e-4, atol=1e-5)
-    plain = allocation.score(seen, stats, zero.at[:, 1].set(1.0))
+    plain = SCORE(seen, stats, zero.at[:, 1].set(1.0))
     np.testing.assert_allclose(plain, seen.estimate, rtol=1e-4, atol=1e-5)
 
 
@@ -82,8 +89,8 @@ SCALES = {
 @pytest.mark.parametrize("name", SCALES)
 def test_units_do_not_matter(name, params):
     _, _, seen = draw(2, 50)
-    x = network.decide(NETWORK, PROBLEM, params, seen)
-    scaled = network.decide(NETWORK, PROBLEM, params, SCALES[name](seen, 64.0))
+    x = DECIDE(params, seen)
+    scaled = DECIDE(params, SCALES[name](seen, 64.0))
     np.testing.assert_allclose(x, scaled, atol=1e-3)
     for rule in PROBLEM.baselines.values():
         np.testing.assert_allclose(
@@ -95,7 +102,7 @@ def test_order_and_padding_do_not_matter(params):
     _, _, seen = draw(3, 30)
     order = jax.random.permutation(jax.random.key(0), 30)
     rules = {
-        "network": lambda s: network.decide(NETWORK, PROBLEM, params, s),
+        "network": lambda s: DECIDE(params, s),
         **PROBLEM.baselines,
     }
     for name, rule in rules.items():
@@ -112,12 +119,12 @@ def test_nothing_but_padding_and_one_item_stay_finite(params):
     _, _, seen = draw(4, 8)
     for count in (0, 1):
         few = problem.first(seen, count)
-        stats = PROBLEM.summarize(few)
+        stats = SUMMARIZE(few)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((stats,)))
-        inputs = PROBLEM.inputs(few, stats)
+        inputs = INPUTS(few, stats)
         assert np.isfinite(inputs.instance).all()
         assert np.isfinite(inputs.portfolio).all()
-        x = network.decide(NETWORK, PROBLEM, params, few)
+        x = DECIDE(params, few)
         assert np.isfinite(x).all()
         for rule in PROBLEM.baselines.values():
             assert np.isfinite(rule(few)).all()
@@ -125,12 +132,13 @@ def test_nothing_but_padding_and_one_item_stay_finite(params):
 
 def test_loss_is_least_in_the_mean_at_the_mean_label():
     _, truth, seen = draw(5, 24)
-    stats = PROBLEM.summarize(seen)
+    stats = SUMMARIZE(seen)
     zero = jnp.zeros((24, 4))
     price = PROBLEM.couple(seen, stats, zero)
     scale = allocation.features.rules(seen, stats).scale
-    base = allocation.score(seen, stats, zero)
+    base = SCORE(seen, stats, zero)
 
+    @jax.jit
     def at(score, label):
         output = zero.at[:, 0].set((score - base) / scale)
         return PROBLEM.loss(seen, stats, output, price, seen.weight * label)
@@ -152,7 +160,7 @@ def test_loss_is_least_in_the_mean_at_the_mean_label():
 
 def test_left_out_labels_are_unbiased_and_independent():
     _, truth, _ = draw(6, 200)
-    stats = PROBLEM.summarize(WORLD.observe(jax.random.key(1), truth, 1))
+    stats = SUMMARIZE(WORLD.observe(jax.random.key(1), truth, 1))
     output = jnp.full((200, 4), 0.1)
 
     def one(key):
@@ -178,7 +186,7 @@ def test_a_label_that_is_not_independent_is_found_out():
         wrong = PROBLEM.cost(x, seen.weight * seen.estimate).sum()
         return wrong - WORLD.expected_cost(truth, x).sum()
 
-    gap = jax.vmap(one)(jax.random.split(jax.random.key(2), 500))
+    gap = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(2), 500))
     assert gap.mean() < -4.0 * gap.std() / 500**0.5
 
 
@@ -216,7 +224,7 @@ def test_posterior_mean_is_that_of_simulated_items():
     law, _, _ = draw(8, 4)
     truth = WORLD.sample_instances(jax.random.key(0), law, 200_000)
     seen = WORLD.observe(jax.random.key(1), truth, 1)
-    posterior = worlds.posterior_mean(law, seen)
+    posterior = jax.jit(worlds.posterior_mean)(law, seen)
     off = truth.theta - posterior
     for test in (jnp.ones_like(off), seen.estimate, jnp.log(seen.precision)):
         moment = np.asarray(off * (test - test.mean() + 1.0), float)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from ptft_jax import allocation_baselines, allocation_stein, allocation_worths
+from ptft_jax import allocation_baselines, allocation_worths
 from ptft_jax.problems import (
     allocation,
     allocation_counts,
@@ -16,20 +16,21 @@ from ptft_jax.problems import (
 from ptft_jax.problems.allocation_trials import Counts
 
 COUNTS = allocation_counts.PROBLEM
+RULES = allocation_baselines.GAUSSIAN
 
 
 def test_shrinkage_changes_the_order_by_hand():
     # budget for one of two; r_j(τ) ∝ ν_j μ̂_j/(ν_j + τ): 2/(1 + 10τ) against 1/(1 + τ)
     seen = allocation.items(*map(jnp.array, ([2.0, 1.0], [0.1, 1.0], [2.0, 2.0])))
-    np.testing.assert_array_equal(allocation_baselines.saa(seen), [1.0, 0.0])
-    found = allocation_worths.path(allocation_worths.worths(seen))
+    np.testing.assert_array_equal(RULES["saa"](seen), [1.0, 0.0])
+    found = jax.jit(lambda s: allocation_worths.path(allocation_worths.worths(s)))(seen)
     taus = np.linspace(0.0, 5.0, 101) * 0.55  # the median precision
     first = 2.0 / (1.0 + 10.0 * taus) > 1.0 / (1.0 + taus)
     np.testing.assert_array_equal(np.asarray(found.x[:, 0]), first)
-    best = allocation_baselines.oracle_tau(seen, jnp.array([0.0, 1.0]))
+    best = jax.jit(allocation_baselines.oracle_tau)(seen, jnp.array([0.0, 1.0]))
     np.testing.assert_array_equal(best, [0.0, 1.0])
     # mean (μ̂² − v) = (4 − 10 + 1 − 1)/2 < 0: A = 0, scores ν μ̂ = .2 against 1
-    np.testing.assert_array_equal(allocation_baselines.eb_moments(seen), [0.0, 1.0])
+    np.testing.assert_array_equal(RULES["eb_moments"](seen), [0.0, 1.0])
 
 
 def test_prior_variances_maximise_and_minimise_what_they_should():
@@ -44,8 +45,8 @@ def test_prior_variances_maximise_and_minimise_what_they_should():
         (v / (a + v)) ** 2 * estimate**2 + v * (2.0 * a / (a + v) - 1.0)
     ).mean()
     for rule, objective in (
-        (allocation_baselines.eb_likelihood, surprise),
-        (allocation_baselines.eb_sure, risk),
+        (RULES["eb_likelihood"], surprise),
+        (RULES["eb_sure"], risk),
     ):
         found = optimize.minimize_scalar(
             lambda log_a, f=objective: f(np.exp(log_a)),
@@ -67,7 +68,7 @@ def test_regularised_programme_is_optimal_for_its_strength():
     seen = allocation.items(
         *(jnp.asarray(a, jnp.float32) for a in (estimate, 1.0 / v, cost))
     )
-    x = np.asarray(allocation_stein.stein_reg(seen), float)
+    x = np.asarray(RULES["stein_reg"](seen), float)
     assert (cost @ x) / n <= 1.0 + 1e-4
     # some Γ of the grid gives this x: all fractional items agree on it
     margin = lambda gamma, price: np.clip(
@@ -104,7 +105,7 @@ def test_drawn_successes_are_hypergeometric():
 
 def test_labels_of_counts_are_unbiased_and_independent():
     rate, start = counts(0, 60)
-    prior = COUNTS.summarize(start)
+    prior = jax.jit(COUNTS.summarize)(start)
     output = jnp.full((60, 4), 0.1)
     worth = start.weight * rate
 
@@ -143,9 +144,7 @@ def test_padding_of_counts_changes_nothing():
     padded = problem.take(seen, jnp.arange(30), 41)
     for rule in COUNTS.baselines.values():
         np.testing.assert_allclose(rule(padded)[:30], rule(seen), atol=1e-5)
-    for a, b in zip(
-        jax.tree.leaves(COUNTS.summarize(seen)),
-        jax.tree.leaves(COUNTS.summarize(padded)),
-        strict=True,
-    ):
+    summarize = jax.jit(COUNTS.summarize)
+    pairs = (jax.tree.leaves(summarize(given)) for given in (seen, padded))
+    for a, b in zip(*pairs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -8,6 +8,7 @@ Rusmevichientong 2021, Small-data, large-scale linear optimization.
 
 import jax
 import jax.numpy as jnp
+from jax.nn import softplus
 from jaxtyping import Array, Bool, Float, Key
 
 from ptft_jax import allocation_baselines
@@ -20,8 +21,8 @@ from ptft_jax.problems.problem import Problem
 
 NUM_OUTPUTS = 4
 SHARE_LEFT_OUT = 0.2  # of the precision of every item
-BAND = 0.5  # of prices that training asks about, in units of a usual error of a score
-REACH = 10.0  # the same for prices that are asked about uniformly
+BAND = 0.5  # of prices that training asks about, in errors of the score at hand
+FAR = 0.1  # weight of squared errors, in units of the same
 
 
 def items(
@@ -138,33 +139,37 @@ def loss(
     coupling: Price,
     outcome: Float[Array, "n"],
 ) -> Float[Array, "n"]:
-    """Cost of deciding at a random price λ': ∫ (λ'c_j − y_j) 1{r_j > λ'c_j} dG(λ').
+    """Cost of deciding at a random price λ': ∫ (λ'c_j − y_j) 1{r_j > λ'c_j} dG_j(λ').
 
-    G is logistic around the price of the budget plus a small uniform measure, under
-    which the loss is a squared error. For every G the loss is least, in the mean of y,
-    at the posterior mean of the item's worth; G only says where errors matter. As y
-    enters linearly, an unbiased label gives an unbiased loss.
+    G_j is logistic around the price of the budget, as wide as the score is uncertain,
+    plus a uniform measure under which the loss is a squared error. For every G_j the
+    loss is least, in the mean of y, at the posterior mean of the item's worth; G_j only
+    says where errors matter. As y enters linearly, an unbiased label gives an unbiased
+    loss.
 
     Args:
       seen: n items.
       stats: of their portfolio, or of another.
-      output: of each item; the loss is smooth in it.
+      output: o of each item; the loss is smooth in it, and 0 for o = 0.
       coupling: the price; no gradient flows through it.
       outcome: y, labels of w_j θ_j.
 
     Returns:
       The losses, in units of a usual gain of the portfolio.
     """
+    found = features.rules(seen, stats)
+    padding = seen.cost <= 0.0
+    error = jnp.where(padding, 1.0, seen.weight * found.error)
+    bar = jax.lax.stop_gradient(coupling.price) * seen.cost
+    unit = stats.error / jnp.sqrt(jnp.maximum(stats.tightness, 1.0))
+
+    def at(value):
+        t = (value - bar) / (BAND * error)
+        near = (value - outcome) * jax.nn.sigmoid(t) - BAND * error * softplus(t)
+        return near / unit + FAR * value / error * (value - 2.0 * outcome) / error
+
     value = seen.weight * score(seen, stats, output)
-    band = BAND * stats.price_unit
-    price = jax.lax.stop_gradient(coupling.price)
-    safe = jnp.where(seen.cost > 0.0, seen.cost, 1.0)
-    t = (value / safe - price) / band
-    near = (value - outcome) * jax.nn.sigmoid(t) - safe * band * jax.nn.softplus(t)
-    # (r − y)² less y², which no score changes
-    far = value * (value - 2.0 * outcome) / (2.0 * safe * REACH * stats.price_unit)
-    unit = stats.price_unit * jnp.minimum(stats.tightness, 1.0)
-    return jnp.where(seen.cost > 0.0, (near + far) / unit, 0.0)
+    return jnp.where(padding, 0.0, at(value) - at(seen.weight * found.common))
 
 
 def leave_out(

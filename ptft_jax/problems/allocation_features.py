@@ -31,7 +31,7 @@ class Statistics(NamedTuple):
     by_precision: Curve
     by_cost: Curve
     prices: Float[Array, "3"]  # λ of the three rules
-    price_unit: Float[Array, ""]
+    error: Float[Array, ""]  # mean error of the worth of an item
 
 
 class Rules(NamedTuple):
@@ -41,6 +41,7 @@ class Rules(NamedTuple):
     by_precision: Float[Array, "n"]
     by_cost: Float[Array, "n"]
     scale: Float[Array, "n"]  # a posterior standard deviation of θ
+    error: Float[Array, "n"]  # the same and how far the rules are apart
     means: Float[Array, "2 n"]  # g of the two curves
     masses: Float[Array, "2 n"]  # behind them
 
@@ -62,11 +63,18 @@ def rules(items: Items, stats: Statistics) -> Rules:
     g, mass = shrinkage.level(t, stats.by_precision, *prior)
     k, other = shrinkage.level(u, stats.by_cost, *prior)
     least = stats.spread + 0.1 * stats.noise + TINY
-    return Rules(
-        shrunk(stats.centre, stats.spread),
+    common = shrunk(stats.centre, stats.spread)
+    others = (
         shrunk(g, stats.by_precision.spread),
         shrunk(k, stats.by_cost.spread),
-        jnp.sqrt(v * least / (v + least)),
+    )
+    variance = v * least / (v + least)
+    apart = sum((rule - common) ** 2 for rule in others)
+    return Rules(
+        common,
+        *others,
+        jnp.sqrt(variance),
+        jnp.sqrt(variance + apart),
         jnp.stack([g, k]),
         jnp.stack([mass, other]),
     )
@@ -101,13 +109,13 @@ def summarize(items: Items) -> Statistics:
         by_precision=shrinkage.fit_curve(t, items, centre, spread, noise),
         by_cost=shrinkage.fit_curve(u, items, centre, spread, noise),
         prices=jnp.zeros(3),
-        price_unit=jnp.ones(()),
+        error=jnp.ones(()),
     )
     found = rules(items, stats)
     value = lambda rule: knapsack.solve(items.weight * rule, items.cost).price
     each = jax.vmap(value)(jnp.stack(found[:3]))
-    unit = mean(items.weight * found.scale, present) / (stats.tightness + TINY)
-    return stats._replace(prices=each, price_unit=unit + TINY)
+    error = mean(items.weight * found.error, present) + TINY
+    return stats._replace(prices=each, error=error)
 
 
 def inputs(items: Items, stats: Statistics) -> Inputs:
@@ -152,7 +160,7 @@ def inputs(items: Items, stats: Statistics) -> Inputs:
         jnp.sqrt(stats.logs[2])[None],
         (stats.centre / stats.unit)[None],
         jnp.log(relative + 1e-3) / 3.0,
-        tame(stats.prices / stats.price_unit),
+        tame(stats.prices * stats.tightness / stats.error),
     ]
     present = (items.cost > 0.0)[:, None]
     return Inputs(
