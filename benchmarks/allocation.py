@@ -7,8 +7,8 @@
 `three_part`: the knapsack of Gupta & Rusmevichientong; `broad`: fresh draws of the
 world that the network was pretrained on; `crashes`: tracts of New York
 (`crash_tracts`). Every rule sees the same data; ± are standard errors over seeds. The
-last column is the lead of the fine-tuned network over the best baseline, paired by
-seed.
+last column is the lead of the network over the best baseline, paired by seed;
+`--zero-shot` leaves fine-tuning out.
 """
 
 import argparse
@@ -38,19 +38,19 @@ SKIPPED = ("oracle_tau", "pretrained", "finetuned", "bayes")
 ORACLE = jax.jit(allocation_baselines.oracle_tau)
 
 
-def own_rules(problem: Problem, shipped, config: FinetuneConfig) -> dict:
-    """The network as it is and fine-tuned, each `(seen, seed) -> x`."""
+def own_rules(problem: Problem, shipped, config: FinetuneConfig | None) -> dict:
+    """The network as it is and, with a configuration, fine-tuned: `(seen, seed) -> x`."""
     net, params, _ = shipped
     decide = jax.jit(lambda p, seen: network.decide(net, problem, p, seen))
+    pretrained = lambda seen, seed: decide(params, seen)
+    if config is None:
+        return {"pretrained": pretrained}
     together = jax.jit(lambda p, seen: finetune.decide(net, problem, p, seen))
     fit = finetune.make_fit(problem, net, config)
 
     def finetuned(seen, seed):
         found = fit(params, seen, jax.random.key(seed))
         return together(found.params, seen)
-
-    def pretrained(seen, seed):
-        return decide(params, seen)
 
     return {"pretrained": pretrained, "finetuned": finetuned}
 
@@ -82,8 +82,9 @@ def report(label: str, rows: list[dict[str, float]]) -> None:
     cells = [f"{k} {100 * x.mean():.1f}±{error(x):.1f}" for k, x in columns.items()]
     peers = [name for name in columns if name not in SKIPPED]
     best = max(peers, key=lambda name: columns[name].mean())
-    lead = columns["finetuned"] - columns[best]
-    shown = f"ft−{best} {100 * lead.mean():+.1f}±{error(lead):.1f}"
+    own = "finetuned" if "finetuned" in columns else "pretrained"
+    lead = columns[own] - columns[best]
+    shown = f"{own}−{best} {100 * lead.mean():+.1f}±{error(lead):.1f}"
     print(f"{label}  " + "  ".join([*cells, "| " + shown]), flush=True)
 
 
@@ -134,6 +135,7 @@ def main() -> None:
     parser.add_argument("--share", default="0.25,1,4")
     parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--weights", default=None)
+    parser.add_argument("--zero-shot", action="store_true")
     parser.add_argument("--most-crashes", type=int, default=crash_tracts.MOST_CRASHES)
     args = parser.parse_args()
     compilation.keep_programs()
@@ -144,7 +146,7 @@ def main() -> None:
         if args.weights
         else allocation_pretrain.load_shipped()
     )
-    config = FinetuneConfig()
+    config = None if args.zero_shot else FinetuneConfig()
     if args.which == "crashes":
         parts = [float(share) for share in args.share.split(",")]
         run_crashes(parts, args.seeds, shipped, config, args.most_crashes)

@@ -139,6 +139,20 @@ def test_beta_prior_is_found_and_shrinks():
     np.testing.assert_allclose(allocation_trials.shrunk_rate(one, beta), [0.1])
 
 
+def test_output_zero_is_beta_binomial_empirical_bayes():
+    _, seen = counts(5, 80)
+    zero = jnp.zeros((80, 4))
+
+    @jax.jit
+    def plug_in(seen):
+        prior = COUNTS.summarize(seen)
+        return COUNTS.decide(seen, prior, zero, COUNTS.couple(seen, prior, zero))
+
+    np.testing.assert_allclose(
+        plug_in(seen), COUNTS.baselines["beta_binomial"](seen), atol=1e-3
+    )
+
+
 def test_padding_of_counts_changes_nothing():
     _, seen = counts(4, 30)
     padded = problem.take(seen, jnp.arange(30), 41)

@@ -1,8 +1,8 @@
 """Allocation whose values are rates, seen as k_j successes of S_j trials.
 
 θ_j = p_j, k_j ~ Binomial(S_j, p_j). The network of `allocation` decides, on the rate
-k_j/S_j and the precision S_j/(p̃_j(1−p̃_j)), p̃ the rate shrunk by a beta prior; labels
-are made by splitting trials, which is exact for counts.
+k_j/S_j and its precision under a beta prior, with which output 0 is beta–binomial
+empirical Bayes; labels are made by splitting trials, which is exact for counts.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,9 @@ def summarize(seen: Counts) -> Statistics:
       The statistics.
     """
     beta = trials_.beta_prior(seen)
-    return Statistics(beta, features.summarize(trials_.as_items(seen, beta)))
+    spread = beta.mean * (1.0 - beta.mean) / (beta.size + 1.0)
+    items = trials_.as_items(seen, beta)
+    return Statistics(beta, features.summarize(items, (beta.mean, spread)))
 
 
 def _of_items(function: Callable) -> Callable:

@@ -80,11 +80,14 @@ def rules(items: Items, stats: Statistics) -> Rules:
     )
 
 
-def summarize(items: Items) -> Statistics:
+def summarize(
+    items: Items, prior: tuple[Float[Array, ""], Float[Array, ""]] | None = None
+) -> Statistics:
     """What is kept of a portfolio.
 
     Args:
       items: n items.
+      prior: mean and variance of θ; by SURE where None.
 
     Returns:
       The statistics.
@@ -95,7 +98,7 @@ def summarize(items: Items) -> Statistics:
     noise = jnp.exp(-mean(t, known))
     v = shrinkage.variance(items, noise)
     weights = jnp.where(known, 1.0 / (noise + v), 0.0)
-    centre, spread = shrinkage.sure(items, noise)
+    centre, spread = shrinkage.sure(items, noise) if prior is None else prior
     log_cost = mean(jnp.log(jnp.where(present, items.cost, 1.0)), present)
     spread_of_t = mean((t - mean(t, known)) ** 2, known)
     stats = Statistics(

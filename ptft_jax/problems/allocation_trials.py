@@ -76,7 +76,11 @@ def shrunk_rate(seen: Counts, beta: Beta) -> Float[Array, "n"]:
 
 
 def as_items(seen: Counts, beta: Beta) -> Items:
-    """Rates as estimates whose precision is that of a binomial of the shrunk rate.
+    """Rates as estimates, of the precision that they have on average over the prior.
+
+    1/ν_j = E[p(1−p)]/S_j = p̄(1−p̄) M/((M+1) S_j), M = a + b: with the prior's variance
+    p̄(1−p̄)/(M+1), linear shrinkage is the beta posterior mean exactly. A precision made
+    from the rate itself would shrink rates by how high they happen to be.
 
     Args:
       seen: n items.
@@ -85,10 +89,9 @@ def as_items(seen: Counts, beta: Beta) -> Items:
     Returns:
       Items of `allocation`; without trials the precision is 0.
     """
-    rate = shrunk_rate(seen, beta)
+    one = beta.mean * (1.0 - beta.mean) * beta.size / (beta.size + 1.0)
     estimate = seen.successes / jnp.where(seen.trials > 0.0, seen.trials, 1.0)
-    precision = seen.trials / (rate * (1.0 - rate))
-    return Items(estimate, precision, seen.cost, seen.weight)
+    return Items(estimate, seen.trials / one, seen.cost, seen.weight)
 
 
 def hypergeometric(
