@@ -39,7 +39,7 @@ ORACLE = jax.jit(allocation_baselines.oracle_tau)
 
 
 def own_rules(problem: Problem, shipped, config: FinetuneConfig | None) -> dict:
-    """The network as it is and, with a configuration, fine-tuned: `(seen, seed) -> x`."""
+    """The network, and with a configuration fine-tuned, `(seen, seed) -> x`."""
     net, params, _ = shipped
     decide = jax.jit(lambda p, seen: network.decide(net, problem, p, seen))
     pretrained = lambda seen, seed: decide(params, seen)

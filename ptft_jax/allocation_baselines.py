@@ -1,8 +1,9 @@
-"""What a user would pick instead: allocations by one shrinkage of the estimates.
+"""What a user would pick instead: allocations by a shrinkage of the estimates.
 
-All solve the linear programme exactly with the scores of `allocation_worths.shrunk` and
-differ in how the prior variance is chosen. Every baseline is a pure function of items,
-jitted; padding gets 0 and changes nothing. Gupta & Rusmevichientong 2021.
+All solve the linear programme exactly. But for `eb_by_precision`, the scores are those
+of `allocation_worths.shrunk` and the rules differ in how the prior variance is chosen.
+Every baseline is a pure function of items, jitted; padding gets 0 and changes nothing.
+Gupta & Rusmevichientong 2021.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from jaxtyping import Array, Float
 from ptft_jax import allocation_worths as worths_
 from ptft_jax.allocation_stein import box_stein, stein_reg, vgc
 from ptft_jax.allocation_worths import Worths
+from ptft_jax.problems import allocation_features as features
 from ptft_jax.problems import knapsack
 from ptft_jax.problems.allocation_shrinkage import Items
 
@@ -96,6 +98,22 @@ def eb_sure(items: Items) -> Float[Array, "n"]:
     return knapsack.best(worths_.shrunk(of, spread), of.cost)
 
 
+def eb_by_precision(items: Items) -> Float[Array, "n"]:
+    """Prior mean of θ a smooth function of the precision, by a kernel in log ν.
+
+    Args:
+      items: n items.
+
+    Returns:
+      x in [0, 1].
+
+    Source:
+      After Chen 2023, Empirical Bayes when estimation precision predicts parameters.
+    """
+    score = features.rules(items, features.summarize(items)).by_precision
+    return knapsack.best(items.weight * score, items.cost)
+
+
 def oracle_tau(items: Items, worth: Float[Array, "n"]) -> Float[Array, "n"]:
     """The best of the class, not a baseline: τ that is best for the true worths.
 
@@ -117,6 +135,7 @@ GAUSSIAN: dict[str, Callable] = {
         "eb_moments": eb_moments,
         "eb_likelihood": eb_likelihood,
         "eb_sure": eb_sure,
+        "eb_by_precision": eb_by_precision,
         "box_stein": box_stein,
         "stein_reg": stein_reg,
         "vgc": vgc,
