@@ -16,6 +16,11 @@ BATTING = {
 
 
 def path(name: str) -> pathlib.Path:
+    """Where the file of a demand data set lies."""
+    return find(FILES[name][0])
+
+
+def find(file: str) -> pathlib.Path:
     """Where a file lies: in `PTFT_DATA`, by default ../shared/data."""
     file, _ = (FILES | BATTING)[name]
     default = pathlib.Path(__file__).parents[2] / "shared" / "data"
