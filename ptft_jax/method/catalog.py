@@ -2,12 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from ptft_jax import checkpoint
+from ptft_jax import allocation_pretrain, checkpoint, means_networks
 from ptft_jax.errors import UsageError
 from ptft_jax.method import pretrain
 from ptft_jax.method.network import Across
 from ptft_jax.pretrain import PretrainConfig
 from ptft_jax.problems.problem import Problem, ProblemWorld
+from ptft_jax.worlds import allocation, three_part
 
 
 class Pretrained(NamedTuple):
@@ -29,11 +30,25 @@ class Pretrained(NamedTuple):
         return pretrain.kind(self.world, self.config.shapes[0][2])
 
 
-PRETRAINED: dict[str, Pretrained] = {}
+PRETRAINED: dict[str, Pretrained] = {
+    made.world.problem.name: made
+    for made in (
+        *(
+            Pretrained(world, means_networks.NETWORK, means_networks.CONFIG)
+            for world in means_networks.WORLDS.values()
+        ),
+        Pretrained(
+            allocation.WORLD, allocation_pretrain.NETWORK, allocation_pretrain.CONFIG
+        ),
+    )
+}
 PROBLEMS: dict[str, Problem] = {
     name: made.world.problem for name, made in PRETRAINED.items()
 }
-WORLDS: dict[str, ProblemWorld] = {}
+WORLDS: dict[str, ProblemWorld] = {
+    world.name: world
+    for world in (*(made.world for made in PRETRAINED.values()), three_part.WORLD)
+}
 
 
 def load(name: str, path: str | None = None) -> tuple[Across, Any]:
