@@ -22,11 +22,12 @@ from ptft_jax import shapes
 from ptft_jax.method import finetune
 from ptft_jax.method.finetune import Fit
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import Problem, take
+from ptft_jax.problems.problem import Problem, num_instances, take
 from theory import certificates
 
 LEAST_INSTANCES = 4
 NUM_ROWS = 8  # outcomes left out of each instance
+MOST_ALIKE = 2048  # instances, above which padding takes longer than to compile
 MEANING = (
     "Each bound holds with probability at least 1 - delta over the draw of the "
     "instances, taken alone. It is on the mean cost of the policies of the two "
@@ -157,7 +158,7 @@ def cross_fit(
     folds = np.sort(order[: (n + 1) // 2]), np.sort(order[(n + 1) // 2 :])
 
     def half(own, others, fit_key, row_key):
-        context = take(seen, jnp.asarray(own), shapes.bucket(len(own)))
+        context = take(seen, jnp.asarray(own), _size(seen, len(own)))
         policies = {"pretrained": finetune.single(params)}
         if fit is not None:
             policies["finetuned"] = fit(params, context, fit_key).params
@@ -172,6 +173,12 @@ def cross_fit(
         return made._replace(low=low, high=high, move=move)
 
     return half(*folds, *fold_keys[:2]), half(*folds[::-1], *fold_keys[2:])
+
+
+def _size(seen: Any, count: int) -> int:
+    """What a fold is padded to: alike, small folds share programs with the whole."""
+    whole = num_instances(seen)
+    return whole if whole <= MOST_ALIKE else shapes.bucket(count)
 
 
 def statements(
@@ -260,7 +267,7 @@ def certify(
     found = []
     for half, row_key in zip(halves, row_keys, strict=True):
         size = len(half.others)
-        scored = take(seen, jnp.asarray(half.others), shapes.bucket(size))
+        scored = take(seen, jnp.asarray(half.others), _size(seen, size))
         costs = scores(network, problem, half, scored, row_key)
         found.append({name: cost[:size] for name, cost in costs.items()})
     return Certified(statements(found, halves, delta), halves, delta)

@@ -83,7 +83,7 @@ def decide(
     if n >= certify.LEAST_INSTANCES:
         report("certificates")
         certified = certify.certify(
-            network, problem, params, seen, fit, key("certify"), delta
+            network, problem, params, padded, fit, key("certify"), delta
         )
     numbers = {
         name: rounded(np.asarray(x, np.float64))

@@ -204,8 +204,9 @@ def _bounds(lab: ProblemLab, cell: Cell, seen: Any) -> list[dict[str, Any]]:
     problem = lab.world.problem
     fit = finetune.make_fit(problem, lab.network, lab.effort.finetune)
     key = cell_key(cell.seed, "certify", cell.n)
+    padded = network_.pad(seen, shapes.bucket(cell.n))
     certified = certify.certify(
-        lab.network, problem, lab.params, seen, fit, key, lab.delta
+        lab.network, problem, lab.params, padded, fit, key, lab.delta
     )
     (truths, shift), rows = _truths(lab, cell, certified.halves), []
     for made in certified.statements:
