@@ -8,14 +8,12 @@ error of hits in the second half; and the total squared error of Efron & Morris 
 
 import argparse
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
 from benchmarks import datasets
 from ptft_jax import compilation, count_frequencies, means_networks
-from ptft_jax.method import finetune
 from ptft_jax.method import network as network_
 from ptft_jax.problems import means_binomial, means_gaussian, means_poisson
 
@@ -30,9 +28,6 @@ def decisions(name: str, seen, more: dict | None = None) -> dict[str, np.ndarray
         for key, rule in {**world.problem.baselines, **(more or {})}.items()
     }
     found["pretrained"] = network_.decide(network, world.problem, params, seen)
-    fit = finetune.make_fit(world.problem, network, finetune.FinetuneConfig())
-    policy = fit(params, seen, jax.random.key(0))
-    found["finetuned"] = finetune.decide(network, world.problem, policy.params, seen)
     return {key: np.asarray(x, np.float64) for key, x in found.items()}
 
 

@@ -14,6 +14,11 @@ from ptft_jax.worlds.means_laws import Law
 
 WORLDS = means_networks.WORLDS
 PORTFOLIOS = 96
+# the others take a minute to compile
+BY_DEFAULT = [
+    name if name == "gaussian_means" else pytest.param(name, marks=pytest.mark.slow)
+    for name in WORLDS
+]
 
 
 def law(*rows):
@@ -108,7 +113,7 @@ def lead(better, worse):
     return change.mean() / (change.std(ddof=1) / len(change) ** 0.5)
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", BY_DEFAULT)
 def test_no_rule_is_better_than_bayes(name):
     found = risks(name)
     for key, excess in found.items():
@@ -118,22 +123,21 @@ def test_no_rule_is_better_than_bayes(name):
     assert abs(found["mle"].mean() - 1.0) < 4.0 * found["mle"].std() / PORTFOLIOS**0.5
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", BY_DEFAULT)
 def test_pretrained_networks_beat_parametric_and_nonparametric(name):
     found = risks(name)
     for key in ("parametric_eb", "npmle"):
         assert lead(found["pretrained"], found[key]) > 4.0, key
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", BY_DEFAULT)
 def test_examples_are_labelled_with_bayes_decisions(name):
     world = WORLDS[name]
     example = jax.jit(world.sample_example, static_argnums=(1, 2))(
         jax.random.key(3), 256, 1
     )
+    law_key, *_ = jax.random.split(jax.random.key(3), 4)
+    best = world.bayes(world.sample_law(law_key), example.seen)
     label, present = example.outcome[0], world.problem.present(example.seen)
-    base = world.problem.baselines["parametric_eb"](example.seen)
-    both = np.corrcoef(np.asarray(label)[present], np.asarray(base)[present])
-    assert both[0, 1] > 0.8
-    assert np.isfinite(label).all()
+    np.testing.assert_allclose(label[present], best[present], rtol=0.02, atol=0.02)
     assert 4 <= int(present.sum()) <= 256
