@@ -187,7 +187,8 @@ def _labels(world, drawn, key) -> Finding:
         return measured - (exact(first) - exact(second))
 
     gaps = jnp.stack([row(key) for key in jax.random.split(row_key, 16)])
-    mean, error = _errors(gaps.mean(0)[np.asarray(problem.present(drawn.seen))])
+    means = np.asarray(gaps.mean(0))
+    mean, error = _errors(means[np.asarray(problem.present(drawn.seen))])
     is_met = abs(mean) <= MOST_ERRORS * error + 1e-6
     return Finding("unbiased labels", is_met, f"bias {mean:.3g} ± {error:.2g}")
 
