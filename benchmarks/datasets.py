@@ -11,15 +11,20 @@ FILES = {
 }
 
 
-def path(name: str) -> pathlib.Path:
+def find(file: str) -> pathlib.Path:
     """Where a file lies: in `PTFT_DATA`, by default ../shared/data."""
     default = pathlib.Path(__file__).parents[2] / "shared" / "data"
-    found = pathlib.Path(os.environ.get("PTFT_DATA", default)) / FILES[name][0]
+    found = pathlib.Path(os.environ.get("PTFT_DATA", default)) / file
     if not found.is_file():
         raise SystemExit(
             f"{found.name} is not in {found.parent}: set PTFT_DATA to the folder of it"
         )
     return found
+
+
+def path(name: str) -> pathlib.Path:
+    """Where the file of a data set of demand lies."""
+    return find(FILES[name][0])
 
 
 def table(name: str) -> data.Table:
