@@ -46,9 +46,7 @@ def load() -> Weeks:
     Returns:
       Their weeks.
     """
-    table = pl.read_csv(datasets.find("orangejuice_pricing.csv")).sort(
-        "store", "brand", "week"
-    )
+    table = pl.read_csv(datasets.find("orangejuice_pricing.csv"))
     rows, row = np.unique(table.select("store", "brand"), axis=0, return_inverse=True)
     weeks, column = np.unique(table["week"], return_inverse=True)
 
@@ -135,11 +133,11 @@ def split(weeks: Weeks, seed: int, n: int, m: int, has_cost: bool) -> Split:
     valid: Bool[np.ndarray, "n m"] = np.ones((n, m), bool)
     single = lambda block: jnp.asarray(block, jnp.float32)
     seen = Seen(
-        single(price),
-        single(units),
-        jnp.asarray(valid),
-        single(unit_cost),
-        single(menu),
+        price=single(price),
+        units=single(units),
+        valid=jnp.asarray(valid),
+        unit_cost=single(unit_cost),
+        menu=single(menu),
     )
     return Split(seen, earned, adjusted)
 

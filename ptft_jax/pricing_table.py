@@ -75,7 +75,7 @@ def _check_columns(table: pl.DataFrame, problems: Problems) -> None:
         problems.add(
             f"no column {', '.join(map(quoted, missing))} among "
             f"{', '.join(map(quoted, table.columns))}",
-            "Give columns instance, price and units, and maybe time, unit_cost, low, high.",
+            "Give the columns instance, price and units.",
         )
     if ("low" in table) != ("high" in table):
         problems.add(

@@ -110,10 +110,9 @@ def test_bayes_is_the_best_that_data_allow():
 
 def test_bayes_agrees_with_importance_sampling():
     world = pricing_loglog.WORLD
-    law, truth, seen = draw(world, 2, n=1, m=5)
-    theta = law.mean[:, None] + law.root @ jax.random.normal(
-        jax.random.key(0), (2, 400_000)
-    )
+    law, _, seen = draw(world, 2, n=1, m=5)
+    z = jax.random.normal(jax.random.key(0), (2, 400_000))
+    theta = law.mean[:, None] + law.root @ z
     mean = theta[0][:, None] - theta[1][:, None] * jnp.log(seen.price)
     y = jnp.log(seen.units) + law.noise**2 / 2
     weight = jax.nn.softmax(-0.5 * ((y - mean) ** 2).sum(1) / law.noise**2)

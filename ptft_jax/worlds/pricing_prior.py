@@ -164,9 +164,7 @@ def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Produ
         kink=law.kink[cluster],
         lift=law.lift[cluster] * jnp.exp(law.lift_spread * next(own)),
         threshold=law.threshold[cluster],
-        noise=jnp.exp(law.noise[cluster] + law.noise_spread * next(own)).clip(
-            0.03, 1.5
-        ),
+        noise=jnp.exp(log_noise).clip(0.03, 1.5),
         has_outliers=broadcast(law.has_outliers),
         is_count=broadcast(law.is_count),
         point=jnp.exp(point),
