@@ -61,7 +61,7 @@ def sample_law(key: Key[Array, ""]) -> Law:
       The law.
     """
     keys = jax.random.split(key, 3)
-    draws = iter(jax.random.uniform(keys[0], (40,)))
+    draws = iter(jax.random.uniform(keys[0], (64,)))
     by_cluster = iter(jax.random.normal(keys[1], (8, NUM_CLUSTERS)))
     u = lambda: next(draws)
     z = lambda: next(by_cluster)
