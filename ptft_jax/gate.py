@@ -62,11 +62,12 @@ def judge(
       design_effect: D ≥ 1; n instances are worth n/D.
 
     Returns:
-      The candidate, its gain Σ(before − after)/Σ before and the standard error, √D
+      The candidate, its gain Σ(before − after)/|Σ before| and the standard error, √D
       times that of independent instances.
     """
     saved = np.asarray(before - after, np.float64)
-    total = float(np.sum(before, dtype=np.float64)) or 1.0
+    # gains of a revenue are shares of it, whose cost is negative
+    total = abs(float(np.sum(before, dtype=np.float64))) or 1.0
     spread = np.sqrt(design_effect * len(saved)) * saved.std(ddof=1)
     return Candidate(name, dial, float(saved.sum() / total), float(spread / total))
 

@@ -30,7 +30,7 @@ class Inputs(NamedTuple):
     valid: Bool[Array, "n m"] | None = None
 
 
-def _uncoupled(seen: Any, output: Float[Array, "n k"]) -> tuple[()]:
+def _uncoupled(seen: Any, stats: Any, output: Float[Array, "n k"]) -> tuple[()]:
     return ()
 
 
@@ -54,7 +54,8 @@ class Problem:
         expected cost.
       leave_out: `(key, seen) -> (rest, outcome)`: what would have been seen with less
         data and an outcome that is independent of it given the truth, so that
-        `cost(decide(rest), outcome)` is unbiased for the expected cost of the policy.
+        `cost(decide(rest), outcome)` is unbiased for the expected cost of the policy;
+        where nothing can be left out, an outcome that costs 0 whatever is decided.
       couple: `(seen, stats, output) -> coupling`, what the instances of a portfolio
         share when they are decided on (the price of a budget); () where nothing.
       baselines: `(seen) -> decision`, by name.
@@ -92,9 +93,8 @@ class ProblemWorld:
       full_information: `(truth) -> decision`, of least expected cost in sum.
       bayes: `(law, seen) -> decision`, the same given only the law and what is seen,
         or None where it is not known.
-      base: expected cost of doing nothing, `(truth) -> [n]`: excess costs are shares
-        of the distance from it to full information; None for shares of the cost of
-        full information itself.
+      base: `(truth) -> [n]`, > 0 in sum: what excess costs are shares of; the size of
+        the cost of full information where None.
     """
 
     name: str
