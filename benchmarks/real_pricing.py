@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks import orange_juice
 from ptft_jax import checkpoint, compilation, provenance, store
+from ptft_jax.method import finetune
 from ptft_jax.method import network as network_
 from ptft_jax.method.network import Across
 from ptft_jax.problems import pricing
@@ -40,22 +41,27 @@ def example():
     return pricing_prior.WORLD.sample_example(jax.random.key(0), 4, 4).seen
 
 
-DECIDE = jax.jit(network_.decide, static_argnums=(0, 1))
+DECIDE = jax.jit(finetune.decide, static_argnums=(0, 1))
 
 
-def run_seed(weeks, seed, n, m, has_cost, network, params) -> dict:
+def run_seed(part, seed, network, params, config) -> dict:
     """Scores of every rule on one draw of products and weeks, plain and adjusted."""
-    part = orange_juice.split(weeks, seed, n, m, has_cost)
-    prices = {name: rule(part.seen) for name, rule in pricing.PROBLEM.baselines.items()}
-    prices["pretrained"] = DECIDE(network, pricing.PROBLEM, params, part.seen)
-    return {name: orange_juice.score(price, part) for name, price in prices.items()}
+    problem = pricing.PROBLEM
+    prices = {name: rule(part.seen) for name, rule in problem.baselines.items()}
+    decide = lambda policy: DECIDE(network, problem, policy, part.seen)
+    prices["pretrained"] = decide(finetune.single(params))
+    fit = finetune.make_fit(problem, network, config)
+    found = fit(params, part.seen, jax.random.key(seed))
+    prices["finetuned"] = decide(found.params)
+    scores = {name: orange_juice.score(price, part) for name, price in prices.items()}
+    return {"scores": scores, "chosen": f"{found.chosen.name} {found.chosen.dial:g}"}
 
 
 def show(results: list[dict], which: int, head: str) -> None:
     """Prints a cell: each rule over per-product regression, then paired differences."""
     column = {
-        name: np.array([result[name][which] for result in results])
-        for name in results[0]
+        name: np.array([result["scores"][name][which] for result in results])
+        for name in results[0]["scores"]
     }
 
     def over(name: str, other: str) -> str:
@@ -86,7 +92,9 @@ def main() -> None:
     weeks = orange_juice.load()
     network, params, _ = load_network(args.weights)
     params = jax.tree.map(jnp.asarray, params)
-    out = args.out / store.cell_id({"weights": provenance.fingerprint(params)})
+    config = finetune.FinetuneConfig()
+    made_by = {"weights": provenance.fingerprint(params), "config": repr(config)}
+    out = args.out / store.cell_id(made_by)
     out.mkdir(parents=True, exist_ok=True)
     has_cost = args.objective == "profit"
     for m in map(int, args.weeks.split(",")):
@@ -94,11 +102,13 @@ def main() -> None:
         for seed in range(args.seeds):
             path = out / f"{args.objective}-{args.n}-{m}-{seed}.json"
             if not path.exists():
-                record = run_seed(weeks, seed, args.n, m, has_cost, network, params)
+                part = orange_juice.split(weeks, seed, args.n, m, has_cost)
+                record = run_seed(part, seed, network, params, config)
                 path.write_text(json.dumps(record))
             results.append(json.loads(path.read_text()))
         show(results, 0, f"{args.objective} n={args.n} m={m}")
         show(results, 1, f"{args.objective} n={args.n} m={m} adjusted")
+        print("  chosen: " + ", ".join(result["chosen"] for result in results))
 
 
 if __name__ == "__main__":

@@ -201,20 +201,6 @@ def leave_out(key: Key[Array, ""], seen: Seen) -> tuple[Seen, Outcome]:
     return rest, Outcome(rest.menu, both(seen.units), seen.unit_cost)
 
 
-def couple(seen: Seen, told: Population, output) -> tuple[()]:
-    """Products are priced alone, given the demand law.
-
-    Args:
-      seen: n products.
-      told: of their portfolio, or of another.
-      output: of the network, [n, 4].
-
-    Returns:
-      Nothing.
-    """
-    return ()
-
-
 PROBLEM = Problem(
     name="pricing",
     description="choose an allowed price of each product from logged prices and sales",
@@ -226,7 +212,6 @@ PROBLEM = Problem(
     loss=loss,
     cost=cost,
     leave_out=leave_out,
-    couple=couple,
     baselines=pricing_baselines.PRICING,
     read=pricing_table.read,
 )
