@@ -188,20 +188,18 @@ def _train(network, problem, config, params, seen, weights, mask, rate, key):
 
 
 def _held_out_costs(network, problem, num_rows, stacked, seen, held_out, key):
-    """Mean left-out cost of each instance, [checkpoint, n], where it was held out."""
+    """Mean left-out cost of each instance under the networks it was held out of."""
     times = jnp.maximum(held_out.sum(0), 1)[:, None]
 
-    def row(params, row_key):
+    def row(row_key):
         rest, outcome = problem.leave_out(row_key, seen)
         one = lambda p: network_.outputs(network, problem, p, rest)[0]
-        output = jnp.einsum("kn,kno->no", held_out, jax.lax.map(one, params)) / times
+        output = jnp.einsum("kn,kno->no", held_out, jax.lax.map(one, stacked)) / times
         stats = problem.summarize(rest)
         coupling = problem.couple(rest, stats, output)
         return problem.cost(problem.decide(rest, stats, output, coupling), outcome)
 
-    keys = jax.random.split(key, num_rows)
-    over_rows = lambda params: jax.lax.map(lambda k: row(params, k), keys).mean(0)
-    return jax.lax.map(over_rows, stacked)
+    return jax.lax.map(row, jax.random.split(key, num_rows)).mean(0)
 
 
 def is_head(path: tuple, leaf: Any) -> bool:
@@ -259,17 +257,16 @@ def make_fit(problem: Problem, network: Across, config: FinetuneConfig) -> Fit:
             return Finetuned(policies[0], candidates[0], tuple(candidates))
         weights = jnp.asarray(present * ~out, jnp.float32)
         held_out = jnp.asarray(out, jnp.float32)
-        repeat = lambda leaf: jnp.broadcast_to(leaf, (1, len(out), *leaf.shape))
-        same = jax.tree.map(repeat, params)
-        before = np.asarray(judge(same, seen, held_out, row_key))[0][present]
+        repeat = lambda leaf: jnp.broadcast_to(leaf, (len(out), *leaf.shape))
+        costs_of = lambda p: np.asarray(judge(p, seen, held_out, row_key))[present]
+        before = costs_of(jax.tree.map(repeat, params))
         for name, class_key in zip(config.classes, class_keys, strict=True):
             mask, rate = _class(name, config, params)
             kept = train_class(params, seen, weights, mask, rate, class_key)
-            costs = np.asarray(judge(kept, seen, held_out, row_key))
             for at, steps in enumerate(config.checkpoints):
-                after = costs[at][present]
-                candidates.append(gate.judge(name, float(steps), before, after))
                 policies.append(jax.tree.map(lambda leaf, i=at: leaf[i], kept))
+                after = costs_of(policies[-1])
+                candidates.append(gate.judge(name, float(steps), before, after))
         worth = gate.caution(int(present.sum()), config.caution)
         best = gate.select(tuple(candidates), worth)
         return Finetuned(policies[best], candidates[best], tuple(candidates))
