@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ptft_jax import conformance
 from ptft_jax.problems import pricing
 from ptft_jax.worlds import pricing_loglog, pricing_prior, pricing_truth
 
@@ -25,6 +26,11 @@ def portfolios(world, statistic, count):
 
 def standard_errors(values):
     return values.mean() / (values.std(ddof=1) / len(values) ** 0.5)
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_worlds_keep_to_the_protocols(world):
+    conformance.require(world, jax.random.key(0), num_instances=128)
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
