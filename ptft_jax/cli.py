@@ -92,6 +92,7 @@ def decide(
     observations: int = 32,
     delta: float = 0.05,
     seed: int = 0,
+    curve: Text = None,
     weights: File = None,
     drop_unusable: Flag = False,
     complete_only: Flag = False,
@@ -123,6 +124,9 @@ def decide(
         trained on at most 32.
       delta: Failure probability of each certificate.
       seed: Of the random folds.
+      curve: Levels in (0, 1) separated by commas, such as .05,.25,.5,.75,.95: adds a
+        column of each quantile of demand (q0.05, …), in order and calibrated on
+        observations left out, and uncertainty, half of the 16% to 84% range.
       weights: A network made by `ptft pretrain` instead of the one that is shipped.
       drop_unusable: Leave out instances with fewer than 2 observations or with all
         observations equal, instead of refusing the file.
@@ -135,7 +139,7 @@ def decide(
     from ptft_jax.commands import decide as command
 
     options = command.DecideOptions(
-        file, quantile, out, finetune, observations, delta, seed
+        file, quantile, out, finetune, observations, delta, seed, curve
     )
     reading = common.Reading(drop_unusable, complete_only, min_positive)
     command.run(options, reading, weights, quiet, json)

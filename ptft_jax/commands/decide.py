@@ -28,6 +28,7 @@ class DecideOptions(NamedTuple):
     observations: int
     delta: float
     seed: int
+    curve: str | None = None
 
 
 def _stages(watched: progress.Progress, work: dict[str, float]):
@@ -40,6 +41,15 @@ def _stages(watched: progress.Progress, work: dict[str, float]):
         begun.append(text)
 
     return stage
+
+
+def _levels(text: str | None) -> tuple[float, ...]:
+    if text is None:
+        return ()
+    levels = tuple(sorted(set(common.numbers("--curve", text, float))))
+    if not 0.0 < levels[0] <= levels[-1] < 1.0:
+        raise UsageError(f"--curve takes levels in (0, 1), got {text}")
+    return levels
 
 
 def run(
@@ -70,6 +80,7 @@ def run(
         raise UsageError(
             f"--observations must be at least 2, got {options.observations}"
         )
+    levels = _levels(options.curve)
     out = pathlib.Path(options.out)
     read = common.read(options.file, reading)
     common.check_place("--out", out, is_folder=False, inputs=(options.file, weights))
@@ -90,6 +101,7 @@ def run(
             config=FinetuneConfig() if options.finetune else None,
             delta=options.delta,
             seed=options.seed,
+            levels=levels,
             report=_stages(watched, work),
         )
     decided = decided._replace(notes=[*notes, *decided.notes])
