@@ -114,7 +114,7 @@ def _check_time(times: pl.Series, codes, names, problems: Problems) -> None:
         "Give every row its time, or leave the column out.",
     )
     pairs = pl.DataFrame({"code": codes, "time": times})
-    repeated = np.flatnonzero(~pairs.is_first_distinct().to_numpy())
+    repeated = np.flatnonzero(~pairs.to_struct().is_first_distinct().to_numpy())
     problems.add_many(
         len(repeated),
         (

@@ -23,7 +23,7 @@ from ptft_jax.problems.problem import Problem
 
 NUM_OUTPUTS = 4
 NUM_LEFT_OUT = 2  # prices at which a pair is left out: the fewest that can be compared
-SOFTNESS = 0.03  # relative profit by which the policy of the loss differs from the best
+SOFTNESS = 0.05  # relative profit by which the policy of the loss differs from the best
 FIT_WEIGHT = 0.2  # of the deviance of units beside lost profit
 
 
@@ -112,8 +112,9 @@ def loss(
 
     w_i [−Σ_k softmax_k(π̂_ik/(T max π̂_i)) (p_ik − c_i) u_ik + r_i f D_i],
     D_i = mean_k (d̂_ik − u_ik log d̂_ik): linear in u, so that an unbiased u is as good
-    as its expectation. 1/w_i = 0.8 v_i + 0.2 v̄, v_i = r_i e^{ã_i} the shrunk revenue at
-    the reference price, v̄ the portfolio's: a weight that depends on what is seen alone.
+    as its expectation. 1/w_i = 0.8 v_i + 0.2 v̄, v_i the greatest revenue among the
+    prices under the shrunk regression, v̄ the portfolio's mean of it: a weight that
+    depends on what is seen alone, without which a few products decide.
 
     Args:
       seen: n products.
@@ -138,9 +139,12 @@ def loss(
     moved = (demand_law.log_demand(demand, outcome.price) - level).clip(-20.0, 20.0)
     misfit = base * jnp.exp(moved) - outcome.units * moved
     misfit = jnp.where(some, misfit, 0.0).sum(1) / jnp.maximum(some.sum(1), 1)
-    reference = jnp.exp(demand.log_reference)
-    scale = 0.8 * reference * base[:, 0] + 0.2 * told.value
-    money = FIT_WEIGHT * reference * misfit - profit
+    money = FIT_WEIGHT * jnp.exp(demand.log_reference) * misfit - profit
+    rule = law(seen, told, jnp.zeros_like(output))
+    usual = outcome.price * jnp.exp(demand_law.log_demand(rule, outcome.price))
+    usual = jnp.where(some, usual, 0.0).max(1)
+    count = jnp.maximum(any_price.sum(), 1)
+    scale = 0.8 * usual + 0.2 * usual.sum() / count
     return jnp.where(any_price[:, 0], money / jnp.maximum(scale, 1e-30), 0.0)
 
 

@@ -69,7 +69,7 @@ def sample_law(key: Key[Array, ""]) -> Law:
     log_between = lambda low, high: transforms.log_between(u(), low, high)
     sometimes = lambda probability, on, off=0.0: jnp.where(u() < probability, on, off)
     is_pure = u() < 0.5
-    pure = 30.0 * jax.nn.one_hot(jnp.floor(4.0 * u()), len(FAMILIES))
+    pure = 30.0 * jax.nn.one_hot((4.0 * u()).astype(int), len(FAMILIES))
     # from one cluster to eight of like size
     evenness = jnp.minimum(1.5 * u(), 1.0)
     share = jax.nn.softmax(-jnp.arange(NUM_CLUSTERS) * (0.05 / (evenness + 0.01)))
