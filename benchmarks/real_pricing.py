@@ -50,11 +50,14 @@ def run_seed(part, seed, network, params, config) -> dict:
     prices = {name: rule(part.seen) for name, rule in problem.baselines.items()}
     decide = lambda policy: DECIDE(network, problem, policy, part.seen)
     prices["pretrained"] = decide(finetune.single(params))
-    fit = finetune.make_fit(problem, network, config)
-    found = fit(params, part.seen, jax.random.key(seed))
-    prices["finetuned"] = decide(found.params)
+    chosen = "not fine-tuned"
+    if config is not None:
+        fit = finetune.make_fit(problem, network, config)
+        found = fit(params, part.seen, jax.random.key(seed))
+        prices["finetuned"] = decide(found.params)
+        chosen = f"{found.chosen.name} {found.chosen.dial:g}"
     scores = {name: orange_juice.score(price, part) for name, price in prices.items()}
-    return {"scores": scores, "chosen": f"{found.chosen.name} {found.chosen.dial:g}"}
+    return {"scores": scores, "chosen": chosen}
 
 
 def show(results: list[dict], which: int, head: str) -> None:
@@ -86,13 +89,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--objective", default="revenue", choices=("revenue", "profit"))
     parser.add_argument("--weights", default=None)
+    parser.add_argument("--pretrained-only", action="store_true")
     parser.add_argument("--out", default="results/real_pricing", type=pathlib.Path)
     args = parser.parse_args()
     compilation.keep_programs()
     weeks = orange_juice.load()
     network, params, _ = load_network(args.weights)
     params = jax.tree.map(jnp.asarray, params)
-    config = finetune.FinetuneConfig()
+    config = None if args.pretrained_only else finetune.FinetuneConfig()
     made_by = {"weights": provenance.fingerprint(params), "config": repr(config)}
     out = args.out / store.cell_id(made_by)
     out.mkdir(parents=True, exist_ok=True)

@@ -28,20 +28,31 @@ def constant(elasticity):
 
 @pytest.fixture(scope="module")
 def drawn():
-    seen = pricing_prior.WORLD.sample_example(jax.random.key(3), 12, 8).seen
-    return problem.first(seen, 9)
+    sample = jax.jit(pricing_prior.WORLD.sample_example, static_argnums=(1, 2))
+    return problem.first(sample(jax.random.key(3), 12, 8).seen, 9)
 
 
 @pytest.fixture(scope="module")
 def params(drawn):
-    params = network_.init(NETWORK, pricing.PROBLEM, drawn, jax.random.key(0))
+    init = jax.jit(network_.init, static_argnums=(0, 1))
+    params = init(NETWORK, pricing.PROBLEM, drawn, jax.random.key(0))
     # an untrained head is all but 0, and would hide what the network is told
     grow = lambda path, leaf: 30.0 * leaf if "head" in str(path) else leaf
     return jax.tree_util.tree_map_with_path(grow, params)
 
 
-def prices_of(params, seen):
-    return np.asarray(network_.decide(NETWORK, pricing.PROBLEM, params, seen))
+@jax.jit
+def everyone(params, seen):
+    """Prices of the network and of all baselines: one program for a shape."""
+    network = network_.decide(NETWORK, pricing.PROBLEM, params, seen)
+    return {"network": network, **{name: rule(seen) for name, rule in RULES.items()}}
+
+
+LOSS = jax.jit(
+    lambda seen, output, outcome: pricing.loss(
+        seen, pricing.summarize(seen), output, (), outcome
+    )
+)
 
 
 @pytest.mark.parametrize("elasticity", [1.5, 2.0, 4.0])
@@ -55,8 +66,9 @@ def test_constant_elasticity_has_a_known_best_price(elasticity):
 
 def test_linear_demand_has_a_known_best_price():
     # d = a − bp: p* = (a/b + c)/2; ε at r = 1 is b/(a − b) = 1.25 for a/b = 1.8
-    law = pricing_prior.sample_law(jax.random.key(0))
-    truth = pricing_prior.sample_instances(jax.random.key(1), law, 1)
+    law = jax.jit(pricing_prior.sample_law)(jax.random.key(0))
+    sample = jax.jit(pricing_prior.sample_instances, static_argnums=2)
+    truth = sample(jax.random.key(1), law, 1)
     menu = demand_law.menu_between(jnp.array([0.5]), jnp.array([1.7]), 2000)
     truth = truth._replace(
         family=jnp.array([1]),
@@ -71,8 +83,8 @@ def test_linear_demand_has_a_known_best_price():
 
 
 def test_output_0_is_the_shrunk_regression(drawn):
-    told = pricing.summarize(drawn)
-    found = pricing.decide(drawn, told, jnp.zeros((12, pricing.NUM_OUTPUTS)))
+    plug_in = jax.jit(lambda seen, o: pricing.decide(seen, pricing.summarize(seen), o))
+    found = plug_in(drawn, jnp.zeros((12, pricing.NUM_OUTPUTS)))
     np.testing.assert_array_equal(found, RULES["hierarchical_eb"](drawn))
 
 
@@ -83,26 +95,20 @@ def test_currency_and_unit_of_units_are_of_no_matter(drawn, params):
         menu=100.0 * drawn.menu,
         units=drawn.units / 32.0,
     )
-    for name, rule in RULES.items():
+    usual, scaled = everyone(params, drawn), everyone(params, other)
+    for name in usual:
         np.testing.assert_allclose(
-            rule(other), 100.0 * rule(drawn), rtol=1e-4, err_msg=name
+            scaled[name], 100.0 * usual[name], rtol=1e-4, err_msg=name
         )
-    np.testing.assert_allclose(
-        prices_of(params, other), 100.0 * prices_of(params, drawn), rtol=1e-4
-    )
-    told = [pricing.summarize(seen) for seen in (drawn, other)]
-    for one, two in zip(
-        pricing.PROBLEM.inputs(drawn, told[0])[:3],
-        pricing.PROBLEM.inputs(other, told[1])[:3],
-        strict=True,
-    ):
+    inputs = jax.jit(lambda seen: pricing.PROBLEM.inputs(seen, pricing.summarize(seen)))
+    for one, two in zip(inputs(drawn)[:3], inputs(other)[:3], strict=True):
         np.testing.assert_allclose(one[:9], two[:9], atol=2e-3)
 
 
 def test_loss_is_of_no_unit(drawn):
     rest, outcome = pricing.leave_out(jax.random.key(1), drawn)
     output = 0.3 * jax.random.normal(jax.random.key(2), (12, pricing.NUM_OUTPUTS))
-    loss = pricing.loss(rest, pricing.summarize(rest), output, (), outcome)
+    loss = LOSS(rest, output, outcome)
     other = rest._replace(
         price=8.0 * rest.price,
         unit_cost=8.0 * rest.unit_cost,
@@ -110,8 +116,7 @@ def test_loss_is_of_no_unit(drawn):
         units=rest.units / 4.0,
     )
     scaled = Outcome(8.0 * outcome.price, outcome.units / 4, 8.0 * outcome.unit_cost)
-    again = pricing.loss(other, pricing.summarize(other), output, (), scaled)
-    # a deviance moves by a constant with the unit of units only through log d̂
+    again = LOSS(other, output, scaled)
     np.testing.assert_allclose(loss, again, rtol=2e-3, atol=2e-4)
 
 
@@ -119,14 +124,13 @@ def test_order_of_products_and_padding_change_nothing(drawn, params):
     order = jax.random.permutation(jax.random.key(0), 12)
     shuffled = problem.take(drawn, order)
     longer = network_.pad(drawn, 17)
-    everyone = {**RULES, "network": lambda seen: prices_of(params, seen)}
-    for name, rule in everyone.items():
-        usual = np.asarray(rule(drawn))
-        assert (usual[9:] == 0.0).all(), name
-        assert (usual[:9] > 0.0).all(), name
-        np.testing.assert_allclose(rule(shuffled), usual[order], err_msg=name)
-        np.testing.assert_allclose(rule(longer)[:12], usual, err_msg=name)
-        np.testing.assert_allclose(rule(problem.take(drawn, jnp.arange(9))), usual[:9])
+    usual, mixed = everyone(params, drawn), everyone(params, shuffled)
+    padded = everyone(params, longer)
+    for name, prices in usual.items():
+        assert (prices[9:] == 0.0).all(), name
+        assert (prices[:9] > 0.0).all(), name
+        np.testing.assert_allclose(mixed[name], prices[order], err_msg=name)
+        np.testing.assert_allclose(padded[name][:12], prices, err_msg=name)
 
 
 def test_new_products_get_allowed_prices(drawn, params):
@@ -134,8 +138,7 @@ def test_new_products_get_allowed_prices(drawn, params):
     seen = drawn._replace(
         valid=none, price=drawn.price * none, units=drawn.units * none
     )
-    for rule in (*RULES.values(), lambda seen: prices_of(params, seen)):
-        chosen = np.asarray(rule(seen))
+    for chosen in everyone(params, seen).values():
         assert np.isclose(chosen[0], seen.menu[0], rtol=1e-5).any()
 
 
@@ -178,13 +181,12 @@ def test_spread_of_elasticities_is_found():
 
 def test_loss_moves_towards_the_better_price():
     seen = products([[1.0, 2.0, 1.5]], [[10.0, 6.0, 8.0]], [[1.0, 2.0]])
-    told = pricing.summarize(seen)
-    zero = jnp.zeros((1, pricing.NUM_OUTPUTS))
+    total = lambda output, outcome: LOSS(seen, output, outcome).sum()
+    gradient = jax.jit(jax.grad(total))
 
     def slope(units):
         outcome = Outcome(seen.menu, jnp.array([units]), seen.unit_cost)
-        total = lambda output: pricing.loss(seen, told, output, (), outcome).sum()
-        return float(jax.grad(total)(zero)[0, 1])
+        return float(gradient(jnp.zeros((1, pricing.NUM_OUTPUTS)), outcome)[0, 1])
 
     # more elasticity costs where the high price earns more, and pays where it does not
     assert slope([10.0, 9.0]) > 0.0

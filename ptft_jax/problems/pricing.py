@@ -23,8 +23,8 @@ from ptft_jax.problems.problem import Problem
 
 NUM_OUTPUTS = 4
 NUM_LEFT_OUT = 2  # prices at which a pair is left out: the fewest that can be compared
-SOFTNESS = 0.05  # relative profit by which the policy of the loss differs from the best
-FIT_WEIGHT = 0.2  # of the deviance of units beside lost profit
+SOFTNESS = 0.02  # relative profit by which the policy of the loss differs from the best
+FIT_WEIGHT = 1.0  # of the deviance of units beside lost profit
 
 
 class Outcome(NamedTuple):
