@@ -15,14 +15,8 @@ BATTING = {
 }
 
 
-def path(name: str) -> pathlib.Path:
-    """Where the file of a demand data set lies."""
-    return find(FILES[name][0])
-
-
 def find(file: str) -> pathlib.Path:
     """Where a file lies: in `PTFT_DATA`, by default ../shared/data."""
-    file, _ = (FILES | BATTING)[name]
     default = pathlib.Path(__file__).parents[2] / "shared" / "data"
     found = pathlib.Path(os.environ.get("PTFT_DATA", default)) / file
     if not found.is_file():
@@ -30,6 +24,11 @@ def find(file: str) -> pathlib.Path:
             f"{found.name} is not in {found.parent}: set PTFT_DATA to the folder of it"
         )
     return found
+
+
+def path(name: str) -> pathlib.Path:
+    """Where the file of a data set of demand lies."""
+    return find(FILES[name][0])
 
 
 def table(name: str) -> data.Table:

@@ -1,0 +1,183 @@
+"""A long table of logged prices and sales → products, with every complaint at once."""
+
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+
+from ptft_jax.problems import demand_law
+from ptft_jax.problems.demand_law import Seen
+from ptft_jax.tables.problems import Problems, quoted
+
+LISTED_AS = pathlib.Path("prices and sales")
+NEEDED = ("instance", "price", "units")
+NUMBERS = {  # column: least value, whether it may be equal to it, remedy
+    "price": (0.0, False, "Prices are above 0: leave out rows of free goods."),
+    "units": (0.0, True, "Units sold are at least 0: net returns out of them."),
+    "unit_cost": (0.0, True, "A unit cost is at least 0; leave the column out for 0."),
+    "low": (0.0, False, "The lowest allowed price is above 0."),
+    "high": (0.0, False, "The highest allowed price is above 0."),
+}
+OF_PRODUCT = ("unit_cost", "low", "high")
+NUM_PRICES = 64
+
+
+def read(table: pl.DataFrame) -> tuple[Seen, list[str]]:
+    """Products from rows of instance, price, units[, time, unit_cost, low, high].
+
+    Pairs are ordered by `time`, else as they come. With `low` and `high` a product may
+    be priced between them (64 prices of equal ratios), else at its logged prices.
+
+    Args:
+      table: one row a product and period; other columns are not used.
+
+    Returns:
+      The products in order of appearance, and their names.
+
+    Raises:
+      DataError: listing every bad row and what to do about it.
+    """
+    problems = Problems(LISTED_AS)
+    _check_columns(table, problems)
+    columns = {
+        name: _numbers(table, name, problems) for name in NUMBERS if name in table
+    }
+    labels = table["instance"].cast(pl.String)
+    blank = labels.is_null() | (labels.str.strip_chars() == "")
+    problems.add_many(
+        int(blank.sum()),
+        (f"row {row + 1}: its instance is blank" for row in np.flatnonzero(blank)),
+        "Name the instance of each row.",
+    )
+    names = labels.fill_null("").unique(maintain_order=True).to_list()
+    codes = labels.fill_null("").cast(pl.Enum(names)).to_physical().to_numpy()
+    codes = codes.astype(int)
+    if "time" in table:
+        _check_time(table["time"], codes, names, problems)
+    of_product = {
+        name: _of_product(name, columns[name], codes, names, problems)
+        for name in OF_PRODUCT
+        if name in columns
+    }
+    if "low" in of_product:
+        _check_interval(of_product["low"], of_product["high"], names, problems)
+    problems.check()
+    order = np.arange(len(codes))
+    if "time" in table:
+        order = table["time"].arg_sort().to_numpy()
+    return _pack(columns, of_product, codes, order, len(names)), names
+
+
+def _check_columns(table: pl.DataFrame, problems: Problems) -> None:
+    missing = [name for name in NEEDED if name not in table]
+    if missing:
+        problems.add(
+            f"no column {', '.join(map(quoted, missing))} among "
+            f"{', '.join(map(quoted, table.columns))}",
+            "Give the columns instance, price and units.",
+        )
+    if ("low" in table) != ("high" in table):
+        problems.add(
+            "one of the columns 'low' and 'high' without the other",
+            "Give both ends of the allowed interval, or neither.",
+        )
+    problems.check()
+    if table.height == 0:
+        problems.add("there are no rows", "Give a row for each product and period.")
+    problems.check()
+
+
+def _numbers(table: pl.DataFrame, name: str, problems: Problems) -> np.ndarray:
+    least, may_equal, remedy = NUMBERS[name]
+    values = table[name].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    wrong = ~np.isfinite(values)
+    low = ~wrong & ((values < least) | ((values == least) & (not may_equal)))
+    rows = np.flatnonzero(wrong)
+    problems.add_many(
+        len(rows),
+        (f"row {r + 1}: {name} is {table[name][int(r)]!r}, no number" for r in rows),
+        "Give a finite number in each row, or leave the row out.",
+    )
+    rows = np.flatnonzero(low)
+    problems.add_many(
+        len(rows), (f"row {r + 1}: {name} is {values[r]:g}" for r in rows), remedy
+    )
+    return np.where(wrong, 0.0, values)
+
+
+def _check_time(times: pl.Series, codes, names, problems: Problems) -> None:
+    blank = np.flatnonzero(times.is_null().to_numpy())
+    problems.add_many(
+        len(blank),
+        (f"row {row + 1}: its time is blank" for row in blank),
+        "Give every row its time, or leave the column out.",
+    )
+    pairs = pl.DataFrame({"code": codes, "time": times})
+    repeated = np.flatnonzero(~pairs.to_struct().is_first_distinct().to_numpy())
+    problems.add_many(
+        len(repeated),
+        (
+            f"row {row + 1}: instance {quoted(names[codes[row]])} has a row of the "
+            f"same time {times[int(row)]} above"
+            for row in repeated
+        ),
+        "Keep one row for an instance and time.",
+    )
+
+
+def _of_product(name, values, codes, names, problems: Problems) -> np.ndarray:
+    _, first = np.unique(codes, return_index=True)
+    own = values[first]
+    wrong = np.flatnonzero(values != own[codes])
+    problems.add_many(
+        len(wrong),
+        (
+            f"row {row + 1}: {name} of {quoted(names[codes[row]])} is "
+            f"{values[row]:g}, but {own[codes[row]]:g} in row {first[codes[row]] + 1}"
+            for row in wrong
+        ),
+        f"Give an instance the same {name} in all its rows.",
+    )
+    return own
+
+
+def _check_interval(low, high, names, problems: Problems) -> None:
+    wrong = np.flatnonzero(low > high)
+    problems.add_many(
+        len(wrong),
+        (
+            f"instance {quoted(names[i])}: low {low[i]:g} is above high {high[i]:g}"
+            for i in wrong
+        ),
+        "The lowest allowed price is at most the highest.",
+    )
+
+
+def _pack(columns, of_product, codes, order, n: int) -> Seen:
+    codes = codes[order]
+    by_product = np.argsort(codes, kind="stable")
+    count = np.bincount(codes, minlength=n)
+    row = codes[by_product]
+    place = np.arange(len(row)) - (np.cumsum(count) - count)[row]
+
+    def spread(name: str) -> np.ndarray:
+        block = np.zeros((n, count.max()))
+        block[row, place] = columns[name][order][by_product]
+        return block
+
+    price = spread("price")
+    if "low" in of_product:
+        low, high = (jnp.asarray(of_product[name]) for name in ("low", "high"))
+        menu = demand_law.menu_between(low, high, NUM_PRICES)
+    else:
+        again = np.tril(price[:, :, None] == price[:, None, :], -1).any(-1)
+        once = -np.sort(-np.where(again, 0.0, price), 1)
+        menu = jnp.asarray(once[:, : (once > 0.0).sum(1).max()])
+    return Seen(
+        price=jnp.asarray(price),
+        units=jnp.asarray(spread("units")),
+        valid=jnp.asarray(np.arange(count.max()) < count[:, None]),
+        unit_cost=jnp.asarray(of_product.get("unit_cost", np.zeros(n))),
+        menu=menu,
+    )
