@@ -248,7 +248,7 @@ def test_three_part_is_as_published():
     for i, (name, published) in enumerate(PUBLISHED.items()):
         found = share[:, 2 + i]
         # the published figures are of about as many seeds
-        error = 2.0**0.5 * found.std() / len(found) ** 0.5
+        error = float(2.0**0.5 * found.std() / len(found) ** 0.5)
         assert found.mean() == pytest.approx(published, abs=4.0 * error), name
 
 
