@@ -9,6 +9,10 @@ FILES = {
     "rossmann": ("rossmann_daily_adjsales.csv", {}),
     "carparts": ("carparts.csv", {"complete_only": True, "min_positive": 10}),
 }
+BATTING = {
+    "batting": ("mlb2005_brown_batting.csv", {}),
+    "efron_morris": ("efron_morris_1970.csv", {}),
+}
 
 
 def path(name: str) -> pathlib.Path:
@@ -18,6 +22,7 @@ def path(name: str) -> pathlib.Path:
 
 def find(file: str) -> pathlib.Path:
     """Where a file lies: in `PTFT_DATA`, by default ../shared/data."""
+    file, _ = (FILES | BATTING)[name]
     default = pathlib.Path(__file__).parents[2] / "shared" / "data"
     found = pathlib.Path(os.environ.get("PTFT_DATA", default)) / file
     if not found.is_file():

@@ -15,7 +15,7 @@ from ptft_jax import summaries
 from ptft_jax.allocation_worths import Worths
 from ptft_jax.problems.allocation_shrinkage import Items
 
-# Γ of `stein_reg`: least, largest, how many; nearer to 0 its bias is all noise
+# Γ of `stein_reg`: least, largest, how many; nearer to 0 the bias is all noise
 STRENGTHS = (1.0, 20.0, 191)
 
 

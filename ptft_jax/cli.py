@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import arg
 
+from ptft_jax.cli_catalog import info, pretrain, worlds
 from ptft_jax.cli_research import arena, paths, sweep
 from ptft_jax.options import Count, File, Flag, Name, Number, Text
 
@@ -86,12 +87,14 @@ def validate(
 def decide(
     file: Annotated[str, tyro.conf.Positional, arg(metavar="FILE")],
     *,
+    problem: Name = None,
     quantile: Number = None,
     out: Annotated[str, arg(metavar="FILE")] = "decisions.csv",
     finetune: bool = True,
     observations: int = 32,
     delta: float = 0.05,
     seed: int = 0,
+    curve: Text = None,
     weights: File = None,
     drop_unusable: Flag = False,
     complete_only: Flag = False,
@@ -99,7 +102,12 @@ def decide(
     quiet: Flag = False,
     json: Flag = False,
 ) -> None:
-    """Decide how much to stock of every instance of a file, with certificates.
+    """Decide for every instance of a file, with certificates: how much to stock of it.
+
+    --problem NAME decides something else: means_gaussian, means_binomial or
+    means_poisson (estimate means), allocation (share out a budget), pricing. `ptft
+    worlds` lists problems and the columns of their files; the rest of this text is
+    about stock.
 
     Uses the shipped network, fine-tuned on the file's own instances (only where that
     wins on instances held out). Writes one row an instance: instance, decision,
@@ -114,7 +122,8 @@ def decide(
     Example: ptft decide sales.csv --quantile .95 --out decisions.csv
 
     Args:
-      file: Demand of past periods.
+      file: Demand of past periods, or the table of another problem.
+      problem: Another problem than the newsvendor's.
       quantile: Critical ratio underage/(underage + overage) in (0, 1), for all
         instances. Needed unless the file has a column quantile.
       out: File of the decisions; Parquet if its name ends in .parquet, else CSV.
@@ -123,6 +132,9 @@ def decide(
         trained on at most 32.
       delta: Failure probability of each certificate.
       seed: Of the random folds.
+      curve: Levels in (0, 1) separated by commas, such as .05,.25,.5,.75,.95: adds a
+        column of each quantile of demand (q0.05, …), in order and calibrated on
+        observations left out, and uncertainty, half of the 16% to 84% range.
       weights: A network made by `ptft pretrain` instead of the one that is shipped.
       drop_unusable: Leave out instances with fewer than 2 observations or with all
         observations equal, instead of refusing the file.
@@ -135,60 +147,10 @@ def decide(
     from ptft_jax.commands import decide as command
 
     options = command.DecideOptions(
-        file, quantile, out, finetune, observations, delta, seed
+        file, quantile, out, finetune, observations, delta, seed, curve
     )
     reading = common.Reading(drop_unusable, complete_only, min_positive)
-    command.run(options, reading, weights, quiet, json)
-
-
-def pretrain(
-    *,
-    out: Annotated[str, arg(metavar="FILE.safetensors")],
-    seed: int = 0,
-    steps: Count = None,
-    resume: Flag = False,
-    quiet: Flag = False,
-    json: Flag = False,
-) -> None:
-    """Pretrain a network on synthetic portfolios and write its weights.
-
-    The same seed on the same versions and device gives the same weights. The training
-    state is kept beside FILE every 1000 steps until the work is done.
-
-    Args:
-      out: File of the weights.
-      seed: Of the initial weights and of all synthetic portfolios.
-      steps: Optimizer steps. Default: as the shipped weights.
-      resume: Go on from the training state of an interrupted run.
-      quiet: No progress; only errors.
-      json: Print the summary as JSON.
-    """
-    from ptft_jax.commands import others
-
-    others.pretrain(out, seed, steps, resume, quiet, json)
-
-
-def worlds(*, json: Flag = False) -> None:
-    """List the simulated worlds that --world takes.
-
-    Args:
-      json: Print them as JSON.
-    """
-    from ptft_jax.commands import others
-
-    others.worlds(json)
-
-
-def info(*, weights: File = None, json: Flag = False) -> None:
-    """Show versions, devices and the shipped weights.
-
-    Args:
-      weights: Describe this file instead of the shipped weights.
-      json: Print it as JSON.
-    """
-    from ptft_jax.commands import others
-
-    others.info(weights, json)
+    command.run(options, reading, weights, quiet, json, problem)
 
 
 INTERRUPTED = 130

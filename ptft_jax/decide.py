@@ -14,6 +14,7 @@ from ptft_jax import (
     finetune,
     gate,
     left_out,
+    quantile_curve,
     risk,
     shapes,
     streamed,
@@ -38,12 +39,14 @@ class Decided(NamedTuple):
       chosen: how fine-tuning changed the network, or None if it was not asked for.
       certified: the statements, or None where there are too few instances.
       notes: what the user should know of how the file was used.
+      pit_distance: of the quantile curve (`quantile_curve.Curve`), or None without one.
     """
 
     table: pl.DataFrame
     chosen: Candidate | None
     certified: Certified | None
     notes: list[str]
+    pit_distance: float | None = None
 
 
 def recent(table: data.Table, most: int) -> tuple[data.Table, list[str]]:
@@ -78,6 +81,7 @@ def decide(
     config: FinetuneConfig | None,
     delta: float = 0.05,
     seed: int = 0,
+    levels: tuple[float, ...] = (),
     report: Callable[[str], None] = lambda stage: None,
 ) -> Decided:
     """Fine-tunes on the portfolio's own instances, decides, and certifies.
@@ -93,6 +97,7 @@ def decide(
       config: of fine-tuning; None leaves the pretrained network unchanged.
       delta: failure probability of each certificate, in (0, 1).
       seed: of the splits and of fine-tuning.
+      levels: of the quantile curve, increasing in (0, 1); none makes none.
       report: called with what is done next.
 
     Returns:
@@ -129,7 +134,13 @@ def decide(
     columns = {k: np.asarray(x, np.float64)[:n] for k, x in decisions.items()}
     table = decision_table.make(portfolio, names, columns)
     notes = _of_number(n, config) + _of_time(past)
-    return Decided(table, chosen, certified, notes)
+    made = Decided(table, chosen, certified, notes)
+    if not levels:
+        return made
+    report("quantile curves")
+    curve = quantile_curve.make(network, params, padded, levels, key("curve"))
+    table = decision_table.with_curve(table, curve)
+    return made._replace(table=table, pit_distance=curve.pit_distance)
 
 
 def _of_number(n: int, config: FinetuneConfig | None) -> list[str]:
@@ -174,6 +185,8 @@ def summary(decided: Decided) -> dict[str, Any]:
       how fine-tuning changed the network, and notes.
     """
     out: dict[str, Any] = {"instances": len(decided.table), "notes": decided.notes}
+    if decided.pit_distance is not None:
+        out["pit_distance"] = decided.pit_distance
     if decided.chosen is not None:
         out["finetuning"] = decided.chosen._asdict()
     certified = decided.certified
@@ -233,6 +246,11 @@ def describe(summary: dict[str, Any]) -> list[str]:
                     f"confidence {level}"
                 )
         lines.append(summary["meaning"])
+    if "pit_distance" in summary:
+        lines.append(
+            "quantile curves: observations left out fall below each quantile as often "
+            f"as it says to within {summary['pit_distance']:.1%}"
+        )
     return lines + [f"note: {note}" for note in summary["notes"]]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float64
 
+from ptft_jax.quantile_curve import Curve
 from ptft_jax.types import Portfolio
 
 COLUMNS = (
@@ -35,6 +36,24 @@ def make(
     mean = np.asarray(portfolio.observations).sum(1, dtype=np.float64) / count
     numbers = {k: rounded(x) for k, x in {**columns, "mean": mean}.items()}
     return pl.DataFrame({"instance": names, **numbers, "observations": count})
+
+
+def with_curve(table: pl.DataFrame, curve: Curve) -> pl.DataFrame:
+    """The table with a column of each quantile, and of the uncertainty.
+
+    Args:
+      table: of `make`.
+      curve: of the same instances.
+
+    Returns:
+      The table with columns such as `q0.9`, and `uncertainty`.
+    """
+    columns = {
+        f"q{level:g}": rounded(x)
+        for level, x in zip(curve.levels, curve.quantiles.T, strict=True)
+    }
+    columns["uncertainty"] = rounded(curve.uncertainty)
+    return table.with_columns(**{name: pl.Series(x) for name, x in columns.items()})
 
 
 def rounded(x: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:

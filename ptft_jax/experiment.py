@@ -2,6 +2,7 @@
 
 import pathlib
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -20,9 +21,12 @@ from ptft_jax.crossfit import LEAST_INSTANCES
 from ptft_jax.draws import PROTOCOLS, Cell
 from ptft_jax.errors import UsageError
 from ptft_jax.lab import Lab
+from ptft_jax.method.lab import ProblemLab, ProblemSource
 from ptft_jax.progress import Progress
 from ptft_jax.result_tables import Row
 from ptft_jax.sources import FileSource, Source
+
+RunCell = Callable[..., dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Result(NamedTuple):
     folder: pathlib.Path
 
 
-def cells(grid: Grid, source: Source) -> list[Cell]:
+def cells(grid: Grid, source: Source | ProblemSource) -> list[Cell]:
     """The grid's cells, once each, those that share a program together.
 
     Args:
@@ -86,7 +90,7 @@ def cells(grid: Grid, source: Source) -> list[Cell]:
     ]
 
 
-def _check(grid: Grid, sizes: list[int], source: Source) -> None:
+def _check(grid: Grid, sizes: list[int], source: Source | ProblemSource) -> None:
     if min(sizes) < LEAST_INSTANCES:
         raise UsageError(
             f"--n must be at least {LEAST_INSTANCES}, so that two folds can be "
@@ -119,7 +123,7 @@ def _check(grid: Grid, sizes: list[int], source: Source) -> None:
                 )
 
 
-def config_of(lab: Lab, cell: Cell) -> store.Config:
+def config_of(lab: Lab | ProblemLab, cell: Cell) -> store.Config:
     """All that decides a cell's result.
 
     Args:
@@ -150,19 +154,19 @@ def _plain(value: Any) -> Any:
 def _line(record: dict[str, Any], position: int, total: int) -> str:
     cell = record["cell"]
     excess = {row["method"]: row["excess"] for row in record["risks"]}
-    shown = ", ".join(
-        f"{name} {excess[name]:+.1%}" for name in ("pretrained", "finetuned", "saa")
-    )
+    named = [name for name in ("pretrained", "finetuned", "saa") if name in excess]
+    shown = ", ".join(f"{name} {excess[name]:+.1%}" for name in named)
     where = f"n={cell['n']} m={cell['observations']} q={cell['quantile']}"
     return f"[{position}/{total}] {where} seed={cell['seed']}: {shown}"
 
 
 def run(
-    lab: Lab,
+    lab: Lab | ProblemLab,
     todo: list[Cell],
     folder: pathlib.Path,
     progress: Progress,
     settings: dict[str, Any],
+    run_cell: RunCell = validate.run_cell,
 ) -> Result:
     """Computes the cells that are not finished yet and writes the run's tables.
 
@@ -175,6 +179,7 @@ def run(
       folder: of the run; made if absent.
       progress: told in units of `weight`.
       settings: what the user asked for, kept in the manifest.
+      run_cell: `(lab, cell, report) -> record`.
 
     Returns:
       The tables.
@@ -196,7 +201,7 @@ def run(
             if names[i - 1] in records:
                 progress.advance(weight(cell))
                 continue
-            record = _finish(lab, cell, config, folder, progress)
+            record = _finish(lab, cell, config, folder, progress, run_cell)
             records[names[i - 1]] = record
             made.append(names[i - 1])
             progress.advance(weight(cell), _line(record, i, len(todo)))
@@ -216,7 +221,9 @@ def run(
     return Result(*tables, len(records), len(todo), folder)
 
 
-def _manifest(lab: Lab, todo: list[Cell], settings: dict[str, Any]) -> dict[str, Any]:
+def _manifest(
+    lab: Lab | ProblemLab, todo: list[Cell], settings: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "schema": store.SCHEMA,
         "settings": settings,
@@ -248,10 +255,10 @@ def weight(cell: Cell) -> float:
     return 200.0 + cell.n
 
 
-def _finish(lab, cell, config, folder, progress) -> dict[str, Any]:
+def _finish(lab, cell, config, folder, progress, run_cell) -> dict[str, Any]:
     where = f"n={cell.n} m={cell.observations} q={cell.quantile} seed={cell.seed}"
     report = lambda stage: progress.stage(f"{where}: {stage}")
-    record = {"world": lab.source.name, **validate.run_cell(lab, cell, report)}
+    record = {"world": lab.source.name, **run_cell(lab, cell, report)}
     record["versions"] = provenance.versions()
     record["device"] = provenance.device()
     record["commit"] = provenance.commit()

@@ -175,6 +175,9 @@ def _dress(axis, panel: Panel, methods: Series) -> None:
     if 0.0 < low < top:
         high = min(high, 1.5 * top)
         axis.set_ylim(low, high)
+    if not low > 0.0:
+        # nothing to show on a logarithmic scale
+        axis.set_ylim(low := 1e-3, high := 1.0)
     if math.log10(high / low) < 2.0:
         axis.yaxis.set_minor_formatter(FuncFormatter(_sparse_percent))
         axis.tick_params(axis="y", which="minor", labelsize=7)

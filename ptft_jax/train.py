@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Key
 
 LossFn = Callable[[Any, Key[Array, ""]], Float[Array, ""]]
@@ -36,6 +37,25 @@ def batch_loss(loss: LossFn, size: int) -> LossFn:
         return jax.vmap(loss, (None, 0))(params, keys).mean()
 
     return mean
+
+
+def flatten(
+    params: Any, mask: Any = None
+) -> tuple[Float[Array, "p"], Callable[..., Any], Float[Array, "p"] | None]:
+    """Parameters as one vector: a loop that trains it compiles in half the time.
+
+    Args:
+      params: a tree of arrays.
+      mask: a number for each leaf, or None.
+
+    Returns:
+      The vector, the function that makes the tree of a vector, and the mask's vector.
+    """
+    vector, restore = ravel_pytree(params)
+    if mask is None:
+        return vector, restore, None
+    wide = lambda number, leaf: jnp.broadcast_to(number, leaf.shape)
+    return vector, restore, ravel_pytree(jax.tree.map(wide, mask, params))[0]
 
 
 def init(params: Any, optimizer: optax.GradientTransformation) -> TrainState:

@@ -122,9 +122,7 @@ def _batch_loss(network, portfolio, weight, batch):
 
 def _optimizer(mask, rate, num_steps):
     schedule = optax.linear_schedule(1.0, 0.2, num_steps)
-    trained = optax.stateless(
-        lambda updates, _: jax.tree.map(jnp.multiply, updates, mask)
-    )
+    trained = optax.stateless(lambda updates, _: updates * mask)
     # Masked before the norm is taken, so that what is kept does not slow the rest.
     return optax.chain(
         trained,
@@ -160,12 +158,14 @@ def train_folds(
     Returns:
       Parameters, every leaf with leading axes [checkpoints, folds].
     """
-    optimizer = _optimizer(which.mask, which.rate, checkpoints[-1])
+    first, restore, mask = train.flatten(params, which.mask)
+    optimizer = _optimizer(mask, which.rate, checkpoints[-1])
     marks = jnp.asarray(checkpoints)
 
     def fit(fold):
         weight, fold_key = fold
-        loss = _batch_loss(network, portfolio, weight, batch)
+        of_tree = _batch_loss(network, portfolio, weight, batch)
+        loss = lambda vector, key: of_tree(restore(vector), key)
         advance = train.make_steps(loss, optimizer, AVERAGE_DECAY)
 
         def step(carry, i):
@@ -173,22 +173,17 @@ def train_folds(
             state, _ = advance(state, jax.random.fold_in(fold_key, i)[None])
             # Every step overwrites the slot of the next checkpoint, so one compiled
             # step serves them all.
-            slot = jnp.searchsorted(marks, i + 1)
-            kept = jax.tree.map(
-                lambda b, leaf: b.at[slot].set(leaf), kept, state.average
-            )
+            kept = kept.at[jnp.searchsorted(marks, i + 1)].set(state.average)
             return (state, kept), None
 
-        empty = jax.tree.map(lambda leaf: jnp.zeros((len(marks), *leaf.shape)), params)
-        first = (train.init(params, optimizer), empty)
-        (_, kept), _ = jax.lax.scan(step, first, jnp.arange(checkpoints[-1]))
-        return kept
+        start = train.init(first, optimizer), jnp.zeros((len(marks), first.size))
+        return jax.lax.scan(step, start, jnp.arange(checkpoints[-1]))[0][1]
 
     keys = jax.random.split(key, weights.shape[0])
     # One fold after the other: products with shared weights run faster on a CPU than
     # K small ones side by side, and compile once.
     kept = jax.lax.map(fit, (weights, keys))
-    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), kept)
+    return jax.vmap(jax.vmap(restore))(jnp.swapaxes(kept, 0, 1))
 
 
 def held_out_costs(

@@ -10,7 +10,7 @@ from scipy import stats
 
 from ptft_jax import oracle
 from ptft_jax.types import Portfolio, enable_x64
-from ptft_jax.worlds import WORLDS, demand, gamma_poisson, lognormal
+from ptft_jax.worlds import WORLDS, demand_law, gamma_poisson, lognormal
 from ptft_jax.worlds.contaminated import contaminated
 
 # contaminated runs all of gamma_poisson; each world is a slow compile
@@ -58,7 +58,7 @@ def test_example_is_finite_masked_and_decided_by_its_key(name):
 
 def test_demand_world_is_the_broad_prior():
     for name in ("sample_law", "sample_instances", "sample_demand", "future_demand"):
-        assert getattr(WORLDS["demand"], name) is getattr(demand, name)
+        assert getattr(WORLDS["demand"], name) is getattr(demand_law, name)
 
 
 def test_vmap_is_the_loop():

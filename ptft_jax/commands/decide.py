@@ -2,11 +2,12 @@
 
 import json as json_
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ptft_jax import compilation, data, decision_table, progress, store
 from ptft_jax import decide as decide_
 from ptft_jax.commands import common
+from ptft_jax.commands import problem as of_problem
 from ptft_jax.errors import UsageError
 from ptft_jax.finetune import FinetuneConfig
 
@@ -28,6 +29,7 @@ class DecideOptions(NamedTuple):
     observations: int
     delta: float
     seed: int
+    curve: str | None = None
 
 
 def _stages(watched: progress.Progress, work: dict[str, float]):
@@ -42,13 +44,23 @@ def _stages(watched: progress.Progress, work: dict[str, float]):
     return stage
 
 
+def _levels(text: str | None) -> tuple[float, ...]:
+    if text is None:
+        return ()
+    levels = tuple(sorted(set(common.numbers("--curve", text, float))))
+    if not 0.0 < levels[0] <= levels[-1] < 1.0:
+        raise UsageError(f"--curve takes levels in (0, 1), got {text}")
+    return levels
+
+
 def run(
     options: DecideOptions,
     reading: common.Reading,
     weights: str | None,
     quiet: bool,
     json: bool,
-) -> decide_.Decided:
+    problem: str | None = None,
+) -> Any:
     """Decides for every instance of a file, writes the decisions, prints certificates.
 
     Args:
@@ -57,6 +69,7 @@ def run(
       weights: of the network, or None.
       quiet: no progress.
       json: print the summary as JSON.
+      problem: another than the newsvendor's, by name.
 
     Returns:
       The decisions.
@@ -65,11 +78,14 @@ def run(
       DataError: the file is bad.
       UsageError: the request is impossible; nothing was written.
     """
+    if problem is not None and problem != "newsvendor":
+        return of_problem.decide(problem, options, weights, quiet, json)
     common.check_delta(options.delta)
     if options.observations < 2:
         raise UsageError(
             f"--observations must be at least 2, got {options.observations}"
         )
+    levels = _levels(options.curve)
     out = pathlib.Path(options.out)
     read = common.read(options.file, reading)
     common.check_place("--out", out, is_folder=False, inputs=(options.file, weights))
@@ -90,6 +106,7 @@ def run(
             config=FinetuneConfig() if options.finetune else None,
             delta=options.delta,
             seed=options.seed,
+            levels=levels,
             report=_stages(watched, work),
         )
     decided = decided._replace(notes=[*notes, *decided.notes])

@@ -1,5 +1,6 @@
 """`ptft pretrain`, `ptft worlds` and `ptft info`."""
 
+import dataclasses
 import json as json_
 import pathlib
 import sys
@@ -11,12 +12,19 @@ from ptft_jax import checkpoint, progress, provenance
 from ptft_jax import pretrain as pretrain_
 from ptft_jax.commands import common
 from ptft_jax.errors import UsageError
+from ptft_jax.method import catalog
 from ptft_jax.model import Network
 from ptft_jax.worlds import WORLDS
 
 
 def pretrain(
-    out: str, seed: int, steps: int | None, resume: bool, quiet: bool, json: bool
+    out: str,
+    seed: int,
+    steps: int | None,
+    resume: bool,
+    quiet: bool,
+    json: bool,
+    problem: str | None = None,
 ) -> None:
     """Pretrains a network and writes its weights.
 
@@ -27,6 +35,7 @@ def pretrain(
       resume: go on from the training state beside `out`.
       quiet: no progress.
       json: print the summary as JSON.
+      problem: by name; the newsvendor where None.
 
     Raises:
       UsageError: the request is impossible.
@@ -43,8 +52,9 @@ def pretrain(
         )
     if resume and not state.exists():
         raise UsageError(f"{state} is not there, so there is nothing to resume")
-    network = Network()
-    config = pretrain_.PretrainConfig(**({} if steps is None else {"num_steps": steps}))
+    network, config, kind = _made(problem)
+    if steps is not None:
+        config = dataclasses.replace(config, num_steps=steps)
     done = [0]
     with progress.watch(float(config.num_steps), quiet) as watched:
 
@@ -57,7 +67,12 @@ def pretrain(
 
         try:
             params, trace = pretrain_.run(
-                network, config, jax.random.key(seed), path=state, report=report
+                network,
+                config,
+                jax.random.key(seed),
+                path=state,
+                report=report,
+                **kind,
             )
         except ValueError as error:
             raise UsageError(str(error)) from None
@@ -75,6 +90,17 @@ def pretrain(
     print(json_.dumps({"weights": out, **info}) if json else f"weights: {out}")
 
 
+def _made(problem: str | None):
+    """Network, configuration and what pretraining must know of a problem."""
+    if problem is None or problem == "newsvendor":
+        return Network(), pretrain_.PretrainConfig(), {}
+    if problem not in catalog.PRETRAINED:
+        listed = ", ".join(["newsvendor", *catalog.PRETRAINED])
+        raise UsageError(f"--problem {problem} is not known; there are: {listed}")
+    made = catalog.PRETRAINED[problem]
+    return made.network, made.config, made.kind
+
+
 def worlds(json: bool) -> None:
     """Lists the simulated worlds.
 
@@ -82,13 +108,18 @@ def worlds(json: bool) -> None:
       json: as JSON.
     """
     listed = {name: world.description for name, world in WORLDS.items()}
+    others = catalog.WORLDS
+    listed |= {name: world.description for name, world in others.items()}
     if json:
         print(json_.dumps(listed, indent=1))
         return
     width = max(map(len, listed))
     for name, description in listed.items():
-        exact = "" if WORLDS[name].bayes_decision is None else " [exact Bayes]"
-        print(f"{name:<{width}}  {description}{exact}")
+        is_other = name in others
+        known = others[name].bayes if is_other else WORLDS[name].bayes_decision
+        problem = others[name].problem.name if is_other else "newsvendor"
+        exact = "" if known is None else " [exact Bayes]"
+        print(f"{name:<{width}}  {problem}: {description}{exact}")
 
 
 def info(weights: str | None, json: bool) -> None:

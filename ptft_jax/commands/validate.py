@@ -14,8 +14,9 @@ from ptft_jax import (
     store,
     terminal,
 )
-from ptft_jax.commands import common
+from ptft_jax.commands import common, problem
 from ptft_jax.errors import UsageError
+from ptft_jax.method import catalog
 from ptft_jax.worlds import WORLDS
 
 
@@ -41,7 +42,7 @@ def _source(options: ValidateOptions, reading: common.Reading):
     if options.data is None:
         name = options.world or "lognormal"
         if name not in WORLDS:
-            listed = ", ".join(WORLDS)
+            listed = ", ".join([*WORLDS, *catalog.WORLDS])
             raise UsageError(f"--world {name} is not known; there are: {listed}")
         return sources.WorldSource(name), "0.9", []
     table = common.read(options.data, reading)
@@ -112,6 +113,8 @@ def run(
       KeyboardInterrupt: saying what was kept.
     """
     common.check_delta(options.delta)
+    if options.data is None and options.world in catalog.WORLDS:
+        return problem.validate(options, weights, quiet, json)
     simulated = options.world is None and options.data is None
     preset = options.preset or ("quick" if simulated else "full")
     source, quantile, notes = _source(options, reading)

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Key
 
 from ptft_jax import gate, train
@@ -158,10 +157,7 @@ def _optimizer(mask, rate, num_steps):
 
 def _train(network, problem, config, params, seen, weights, mask, rate, key):
     """Networks [checkpoint, fold] of one class, trained as one vector each."""
-    # one long vector compiles in half the time of a tree's leaves
-    first, restore = ravel_pytree(params)
-    chosen = jax.tree.map(lambda m, leaf: jnp.full_like(leaf, m), mask, params)
-    chosen = ravel_pytree(chosen)[0]
+    first, restore, chosen = train.flatten(params, mask)
     optimizer = _optimizer(chosen, rate, config.checkpoints[-1])
     marks = jnp.asarray(config.checkpoints)
 

@@ -98,12 +98,13 @@ def make_train(
 
     def fit(params, which, is_pretrained, instances, n_fit, n, key):
         context = frozen.kind.attend(params, frozen.context)
-        optimizer = _optimizer(which, config.segments * config.steps)
+        vector, restore, mask = train.flatten(params, which.mask)
+        optimizer = _optimizer(mask, which.rate, config.segments * config.steps)
 
-        def loss(params, key):
+        def loss(vector, key):
             chosen = jax.random.randint(key, (config.batch,), 0, n_fit)
             part = jax.tree.map(lambda leaf: leaf[chosen], instances)
-            return loss_of(params, context, part).mean()
+            return loss_of(restore(vector), context, part).mean()
 
         advance = train.make_steps(loss, optimizer, decay=0.95)
 
@@ -111,22 +112,21 @@ def make_train(
             state, _ = advance(state, jax.random.split(segment_key, config.steps))
             return state, state.average
 
-        state = train.init(params, optimizer)
+        state = train.init(vector, optimizer)
         _, kept = jax.lax.scan(segment, state, jax.random.split(key, config.segments))
-        before = lambda new, old: jnp.concatenate([old[None], new])
-        kept = jax.tree.map(before, kept, params)
+        kept = jnp.concatenate([vector[None], kept])
         held_out = heads.last(instances, n_fit, len(instances.label))
         size = len(held_out.label)
         is_used = jnp.arange(size) < n - n_fit
 
-        def cost(params):
-            costs = loss_of(params, context, held_out)
+        def cost(vector):
+            costs = loss_of(restore(vector), context, held_out)
             return jnp.where(is_used, costs, 0.0).sum()
 
         costs = jax.lax.map(cost, kept)
         first = jnp.where(is_pretrained, costs[0], jnp.inf)
         best = jnp.argmin(costs.at[0].set(first))
-        return jax.tree.map(lambda leaf: leaf[best], kept)
+        return restore(kept[best])
 
     compiled = jax.jit(fit)
 
@@ -136,17 +136,14 @@ def make_train(
     return run
 
 
-def _optimizer(which: tuning.Class, num_steps: int) -> optax.GradientTransformation:
+def _optimizer(mask, rate, num_steps: int) -> optax.GradientTransformation:
     schedule = optax.linear_schedule(1.0, 0.1, num_steps)
-    trained = optax.stateless(
-        lambda updates, _: jax.tree.map(jnp.multiply, updates, which.mask)
-    )
     return optax.chain(
-        trained,
+        optax.stateless(lambda updates, _: updates * mask),
         optax.clip_by_global_norm(1.0),
         optax.scale_by_adam(b2=0.99),
         optax.scale_by_schedule(schedule),
-        optax.scale(-which.rate),
+        optax.scale(-rate),
     )
 
 

@@ -94,7 +94,7 @@ class ProblemWorld:
       bayes: `(law, seen) -> decision`, the same given only the law and what is seen,
         or None where it is not known.
       base: `(truth) -> [n]`, > 0 in sum: what excess costs are shares of; the size of
-        the cost of full information where None.
+        the cost of full information where None, which then must not be 0.
     """
 
     name: str

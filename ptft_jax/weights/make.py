@@ -1,4 +1,4 @@
-"""Makes the shipped weights from nothing: `python -m ptft_jax.weights.make [means]`.
+"""Makes the shipped weights from nothing: `python -m ptft_jax.weights.make [NAME]`.
 
 The same seed on the same versions and kind of device gives the same file. Interrupted,
 it goes on from its last checkpoint.
@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from ptft_jax import checkpoint, means_pretrain, pretrain
+from ptft_jax.method import catalog
 from ptft_jax.model import Network
 
 SEED = 0
@@ -24,6 +25,10 @@ MADE: dict[str, tuple[Any, pretrain.PretrainConfig, dict[str, Any]]] = {
         means_pretrain.CONFIG,
         means_pretrain.KIND,
     ),
+    **{
+        name: (made.network, made.config, made.kind)
+        for name, made in catalog.PRETRAINED.items()
+    },
 }
 
 

@@ -1,6 +1,7 @@
 """Simulated worlds by name."""
 
 from ptft_jax.worlds import contaminated, demand_truth, gamma_poisson, lognormal
+from ptft_jax.worlds.knowledge import demand as demand
 from ptft_jax.worlds.world import World as World
 
 

@@ -1,0 +1,154 @@
+"""`validate` and `decide` for problems other than the newsvendor."""
+
+import json as json_
+import pathlib
+
+import polars as pl
+
+from ptft_jax import (
+    compilation,
+    data,
+    decision_table,
+    experiment,
+    progress,
+    report,
+    store,
+    terminal,
+)
+from ptft_jax.commands import common
+from ptft_jax.errors import UsageError
+from ptft_jax.method import catalog, lab
+from ptft_jax.method import decide as decide_
+from ptft_jax.method.finetune import FinetuneConfig
+
+NUM_STAGES = 3.0  # of `decide`
+
+
+def validate(options, weights: str | None, quiet: bool, json: bool):
+    """Runs the main experiment in a world of another problem.
+
+    Args:
+      options: `validate.ValidateOptions`; its quantile and protocol are not used.
+      weights: of the network, or None for the shipped one.
+      quiet: no progress, no table.
+      json: print a summary as JSON.
+
+    Returns:
+      The tables.
+
+    Raises:
+      UsageError: the request is impossible; nothing was written.
+      KeyboardInterrupt: saying what was kept.
+    """
+    world = catalog.WORLDS[options.world]
+    if options.quantile is not None or options.protocol != "iid":
+        raise UsageError(
+            f"--quantile and --protocol are of demand; {world.name} is a world of "
+            f"{world.problem.name}"
+        )
+    preset = options.preset or "quick"
+    sizes = options.n or ("32,64,128" if preset == "quick" else "64,256,1024")
+    grid = experiment.Grid(
+        n=common.numbers("--n", sizes, int),
+        observations=common.numbers(
+            "--observations", options.observations or "10", int
+        ),
+        quantiles=(lab.NO_QUANTILE,),
+        seeds=options.seeds or (2 if preset == "quick" else 5),
+    )
+    compilation.keep_programs()
+    compilation.full_precision()
+    network, params = catalog.load(world.problem.name, weights)
+    room = lab.open_lab(world, network, params, lab.EFFORTS[preset], options.delta)
+    todo = experiment.cells(grid, room.source)
+    folder = pathlib.Path(options.out or f"results/{world.name}")
+    common.check_place("--out", folder, is_folder=True)
+    settings = {**options._asdict(), "preset": preset}
+    with progress.watch(sum(map(experiment.weight, todo)), quiet) as watched:
+        try:
+            result = experiment.run(room, todo, folder, watched, settings, lab.run_cell)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted: what is finished is kept in {folder}; the same command "
+                "goes on from there"
+            ) from None
+        watched.stage("writing the report")
+        report.write(result)
+    if json:
+        print(json_.dumps(terminal.summary(result), indent=1))
+    elif not quiet:
+        terminal.print_table(result)
+    return result
+
+
+def decide(
+    name: str, options, weights: str | None, quiet: bool, json: bool
+) -> decide_.Decided:
+    """Decides for every row of a table, writes the decisions, prints certificates.
+
+    Args:
+      name: of the problem.
+      options: `decide.DecideOptions`; its quantile, observations and curve are not
+        used.
+      weights: of the network, or None for the shipped one.
+      quiet: no progress.
+      json: print the summary as JSON.
+
+    Returns:
+      The decisions.
+
+    Raises:
+      DataError: the file is bad.
+      UsageError: the request is impossible; nothing was written.
+    """
+    common.check_delta(options.delta)
+    if name not in catalog.PROBLEMS:
+        listed = ", ".join(["newsvendor", *catalog.PROBLEMS])
+        raise UsageError(f"--problem {name} is not known; there are: {listed}")
+    problem = catalog.PROBLEMS[name]
+    if options.quantile is not None or options.curve is not None:
+        raise UsageError(f"--quantile and --curve are of demand, not of {name}")
+    seen, names = problem.read(_table(options.file))
+    out = pathlib.Path(options.out)
+    common.check_place("--out", out, is_folder=False, inputs=(options.file, weights))
+    compilation.keep_programs()
+    compilation.full_precision()
+    network, params = catalog.load(name, weights)
+    with progress.watch(NUM_STAGES, quiet) as watched:
+
+        def stage(text: str) -> None:
+            watched.advance(1.0, text)
+            watched.stage(text)
+
+        decided = decide_.decide(
+            problem,
+            network,
+            params,
+            seen,
+            names,
+            config=FinetuneConfig() if options.finetune else None,
+            delta=options.delta,
+            seed=options.seed,
+            report=stage,
+        )
+    store.write_text(out, decision_table.encoded(decided.table, out.suffix))
+    summary = {"decisions": str(out), **decide_.summary(decided)}
+    if json:
+        print(json_.dumps(summary, indent=1))
+    else:
+        print("\n".join([*decide_.describe(summary), f"decisions: {out}"]))
+    return decided
+
+
+def _table(file: str) -> pl.DataFrame:
+    """The file as it is, CSV or Parquet."""
+    path = pathlib.Path(file)
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pl.read_parquet(path)
+        return pl.read_csv(path)
+    except FileNotFoundError:
+        raise data.DataError(f"{file} is not there") from None
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise data.DataError(f"{file} cannot be read as a table: {reason}") from None

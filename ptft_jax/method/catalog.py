@@ -1,0 +1,80 @@
+"""Problems, worlds and pretrained networks by name, the newsvendor's aside."""
+
+from typing import Any, NamedTuple
+
+from ptft_jax import allocation_pretrain, checkpoint, means_networks
+from ptft_jax.errors import UsageError
+from ptft_jax.method import pretrain
+from ptft_jax.method.network import Across
+from ptft_jax.pretrain import PretrainConfig
+from ptft_jax.problems.problem import Problem, ProblemWorld
+from ptft_jax.worlds import allocation, three_part
+
+
+class Pretrained(NamedTuple):
+    """How the shipped network of a problem is made.
+
+    Attributes:
+      world: that it is pretrained on.
+      network: the Transformer.
+      config: of pretraining.
+    """
+
+    world: ProblemWorld
+    network: Across
+    config: PretrainConfig
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        """What `ptft_jax.pretrain.run` must know beside network and configuration."""
+        return pretrain.kind(self.world, self.config.shapes[0][2])
+
+
+PRETRAINED: dict[str, Pretrained] = {
+    made.world.problem.name: made
+    for made in (
+        *(
+            Pretrained(world, means_networks.NETWORK, means_networks.CONFIG)
+            for world in means_networks.WORLDS.values()
+        ),
+        Pretrained(
+            allocation.WORLD, allocation_pretrain.NETWORK, allocation_pretrain.CONFIG
+        ),
+    )
+}
+PROBLEMS: dict[str, Problem] = {
+    name: made.world.problem for name, made in PRETRAINED.items()
+}
+WORLDS: dict[str, ProblemWorld] = {
+    world.name: world
+    for world in (*(made.world for made in PRETRAINED.values()), three_part.WORLD)
+}
+
+
+def load(name: str, path: str | None = None) -> tuple[Across, Any]:
+    """The pretrained network of a problem.
+
+    Args:
+      name: of the problem.
+      path: of a file of weights, or None for those shipped.
+
+    Returns:
+      The Transformer and its parameters.
+
+    Raises:
+      UsageError: the file is absent or holds something else.
+    """
+    init_params = PRETRAINED[name].kind["init_params"]
+    given = {"make_network": Across, "init_params": init_params}
+    try:
+        if path is None:
+            return checkpoint.load_shipped(name, **given)[:2]
+        return checkpoint.load_network(path, **given)[:2]
+    except FileNotFoundError:
+        which = "the shipped weights are" if path is None else f"{path} is"
+        raise UsageError(f"{which} not there") from None
+    except Exception as error:
+        # safetensors raises its own type for a file of another format
+        if path is None:
+            raise
+        raise UsageError(f"{path} is not a network of {name}: {error}") from None

@@ -1,0 +1,64 @@
+"""The check of problems of one's own: the example passes, broken variants do not."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import launch
+import pytest
+
+from ptft_jax import conformance
+
+KEY = jax.random.key(0)
+SIZES = {"num_instances": 256, "num_observations": 1}
+
+
+def failed(world):
+    return {f.name for f in conformance.check(world, KEY, **SIZES) if not f.is_met}
+
+
+def test_the_example_of_the_notebook_conforms():
+    findings = conformance.check(launch.WORLD, KEY, **SIZES)
+    assert [f for f in findings if not f.is_met] == []
+    assert len(findings) == 7
+    conformance.require(launch.WORLD, KEY, **SIZES)
+
+
+def used_twice(key, seen):
+    """Not left out: the label is part of what the decision sees."""
+    return seen, seen.y
+
+
+def told_of_padding(seen):
+    return jnp.sqrt((seen.y**2).mean())
+
+
+def told_of_position(seen, scale):
+    inputs = launch.PROBLEM.inputs(seen, scale)
+    return inputs._replace(
+        instance=inputs.instance + jnp.arange(len(seen.y), dtype=float)[:, None]
+    )
+
+
+BROKEN = {
+    "unbiased labels": replace(launch.PROBLEM, leave_out=used_twice),
+    "padding": replace(launch.PROBLEM, summarize=told_of_padding),
+    "permutation": replace(launch.PROBLEM, inputs=told_of_position),
+    "shapes": replace(
+        launch.PROBLEM, loss=lambda seen, r, out, _, y: -y * (out[:, 0] > 0)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_problem_is_found_out(name):
+    world = launch.world(BROKEN[name])
+    assert name in failed(world)
+    with pytest.raises(AssertionError, match=name):
+        conformance.require(world, KEY, **SIZES)
+
+
+def test_a_broken_world_is_found_out():
+    never = lambda theta: 0.0 * theta
+    assert failed(launch.world(full_information=never)) >= {"full information"}
+    assert failed(launch.world(bayes=lambda law, seen: never(seen.y))) == {"bayes"}

@@ -1,0 +1,85 @@
+import jax
+import numpy as np
+import pytest
+
+from ptft_jax import worlds
+
+N, K = 400, 200
+
+
+def draw(world, seed=0):
+    """Mean demand of each instance and all demands, of one law."""
+    law_key, row_key, key = jax.random.split(jax.random.key(seed), 3)
+    law = world.sample_law(law_key)
+    rows = world.sample_instances(row_key, law, N)
+    return law, rows, np.asarray(world.sample_demand(key, rows, K))
+
+
+def test_what_is_known_is_what_is_drawn():
+    world = worlds.demand(
+        level=7.0, spread=0.2, noise=0.3, intermittency=0.4, is_count=True
+    )
+    for seed in range(4):
+        law, rows, seen = draw(world, seed)
+        assert (seen % 1 == 0).all()
+        assert float(law.level) == pytest.approx(np.log(7.0))
+        assert float(law.spread) == pytest.approx(0.2)
+        assert float(rows.zero_share.mean()) == pytest.approx(0.4, abs=0.03)
+        # some of the periods with demand draw no unit either
+        assert (seen == 0).mean() > 0.35
+
+
+def test_ranges_hold_what_is_drawn_from_them():
+    world = worlds.demand(level=(2.0, 8.0), noise=(0.1, 0.2), intermittency=0.0)
+    laws = jax.vmap(world.sample_law)(jax.random.split(jax.random.key(0), 200))
+    level, noise = np.exp(laws.level), np.exp(laws.noise)
+    assert 2.0 <= level.min() < 2.2
+    assert 7.3 < level.max() <= 8.0 + 1e-5
+    assert 0.1 - 1e-6 <= noise.min()
+    assert noise.max() <= 0.2 + 1e-6
+    assert (np.asarray(laws.zero_logit) <= -20).all()
+
+
+def test_promotions_are_a_type_of_day_of_that_share_and_lift():
+    world = worlds.demand(
+        promotions=0.1,
+        promotion_lift=5.0,
+        intermittency=0.0,
+        day_effect=0.0,
+        noise=0.02,
+        is_count=False,
+    )
+    _, rows, seen = draw(world)
+    shares = np.diff(np.asarray(rows.day_share), prepend=0.0, axis=1)
+    assert shares[:, -1].mean() == pytest.approx(0.1, abs=0.02)
+    usual = np.median(seen, axis=1, keepdims=True)
+    promoted = seen > 3.0 * usual
+    assert promoted.mean() == pytest.approx(0.1, abs=0.03)
+    assert np.median((seen / usual)[promoted]) == pytest.approx(5.0, rel=0.2)
+
+
+def test_nothing_known_is_the_broad_prior():
+    broad = worlds.WORLDS["demand"]
+    key = jax.random.key(3)
+    law = worlds.demand().sample_law(key)
+    same = broad.sample_law(jax.random.split(key)[0])
+    jax.tree.map(np.testing.assert_array_equal, law, same)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"level": 0.0}, "level"),
+        ({"noise": (0.5, 0.1)}, "noise"),
+        ({"intermittency": 1.0}, "intermittency"),
+        ({"promotion_lift": 2.0}, "promotions"),
+    ],
+)
+def test_impossible_knowledge_is_refused(given, says):
+    with pytest.raises(ValueError, match=says):
+        worlds.demand(**given)
+
+
+def test_worlds_that_know_different_things_have_different_names():
+    names = {worlds.demand(level=k).name for k in (1.0, 2.0)} | {worlds.demand().name}
+    assert len(names) == 3

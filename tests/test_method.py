@@ -1,0 +1,131 @@
+"""The method for any problem: fine-tuning, certificates, experiment and decisions."""
+
+import jax
+import jax.numpy as jnp
+import launch
+import numpy as np
+import pytest
+
+from ptft_jax import experiment, gate, progress, report, shapes
+from ptft_jax.draws import Cell
+from ptft_jax.method import certify, decide, finetune, lab, network
+
+BRIEF = finetune.FinetuneConfig(num_folds=2, checkpoints=(20, 60), num_rows=4)
+FIT = finetune.make_fit(launch.PROBLEM, launch.NETWORK, BRIEF)
+
+
+def draw(n, center=1.0, seed=0):
+    """Effects that are better than the world says, and their tests."""
+    truth_key, seen_key = jax.random.split(jax.random.key(seed))
+    theta = center + jax.random.normal(truth_key, (n,))
+    return theta, launch.WORLD.observe(seen_key, theta, 1)
+
+
+@pytest.fixture(scope="module")
+def params():
+    init = jax.jit(network.init, static_argnums=(0, 1))
+    return init(launch.NETWORK, launch.PROBLEM, draw(8)[1], jax.random.key(1))
+
+
+def cost(theta, x):
+    return float(launch.WORLD.expected_cost(theta, x).mean())
+
+
+def test_fine_tuning_repairs_a_wrong_start_and_never_acts_on_few(params):
+    theta, seen = draw(1024)
+    tuned = FIT(params, seen, jax.random.key(2))
+    before = network.decide(launch.NETWORK, launch.PROBLEM, params, seen)
+    after = finetune.decide(launch.NETWORK, launch.PROBLEM, tuned.params, seen)
+    assert tuned.chosen != gate.UNCHANGED
+    # launching all earns 1; the plug-in rule leaves some of that
+    assert cost(theta, after) < cost(theta, before) - 0.03
+    few = FIT(params, draw(12)[1], jax.random.key(3))
+    assert few.chosen == gate.UNCHANGED
+
+
+def test_padding_changes_no_decision_of_a_policy(params):
+    _, seen = draw(20)
+    policy = jax.tree.map(lambda leaf: jnp.stack([leaf, 1.1 * leaf]), params)
+    rule = lambda s: finetune.mean_outputs(launch.NETWORK, launch.PROBLEM, policy, s)[0]
+    np.testing.assert_allclose(
+        rule(network.pad(seen, 32))[:20], rule(seen), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_certificates_hold_on_fresh_instances(params):
+    _, seen = draw(400)
+    padded = network.pad(seen, shapes.bucket(400))
+    given = (launch.NETWORK, launch.PROBLEM, params, padded, FIT)
+    made = certify.certify(*given, jax.random.key(4), 0.05)
+    _, fresh = draw(4096, seed=9)
+    sizes = [len(half.others) for half in made.halves]
+    assert sum(sizes) == 400
+    true = {}
+    for half in made.halves:
+        found = certify.scores(
+            launch.NETWORK, launch.PROBLEM, half, fresh, jax.random.key(5)
+        )
+        for name, values in found.items():
+            cut = values.clip(half.low, half.high).mean()
+            true.setdefault(name, []).append(cut)
+    mean = {name: np.average(pair, weights=sizes) for name, pair in true.items()}
+    value = {s.name: s.value for s in made.statements}
+    assert value["pretrained_betting"] >= mean["pretrained"]
+    assert value["finetuned_betting"] >= mean["finetuned"]
+    gain = mean["pretrained"] - mean["finetuned"]
+    assert value["finetuned_gain_over_pretrained"] <= gain + 1e-3
+    # and they say something: launching everything costs about −1
+    assert value["finetuned_betting"] < 0.0
+
+
+def test_a_cell_of_the_experiment_has_every_method_and_bound(params, tmp_path):
+    effort = lab.Effort(finetune=BRIEF, scratch=BRIEF)
+    room = lab.open_lab(launch.WORLD, launch.NETWORK, params, effort, 0.05)
+    cells = [Cell("iid", 64, 1, lab.NO_QUANTILE, seed) for seed in (0, 1)]
+    with progress.watch(1.0, quiet=True) as watched:
+        run = lambda: experiment.run(room, cells, tmp_path, watched, {}, lab.run_cell)
+        first = run()
+        again = run()
+    assert (first.risks, first.bounds) == (again.risks, again.bounds)
+    own = [row for row in first.risks if row["seed"] == 0]
+    assert [row["method"] for row in own] == [
+        "pretrained",
+        "finetuned",
+        "scratch",
+        "what looks good",
+        "bayes",
+        "full_information",
+    ]
+    for row in first.risks:
+        assert row["excess"] == pytest.approx(row["cost"] / row["cost_full"] - 1.0)
+        assert row["excess"] >= -1e-6
+    certified = [row for row in first.bounds if row["tier"] == "certified"]
+    names = {row["bound"] for row in certified if row["term"] == "total"}
+    assert names == {
+        "pretrained_betting",
+        "finetuned_betting",
+        "finetuned_gain_over_pretrained",
+    }
+    assert all(row["holds"] for row in certified)
+    report.write(first)
+    assert (tmp_path / "report.html").exists()
+
+
+def test_decide_gives_a_row_an_instance_and_statements(params):
+    seen = draw(64)[1]
+    names = [f"feature {i}" for i in range(64)]
+    given = (launch.PROBLEM, launch.NETWORK, params, seen, names)
+    made = decide.decide(*given, config=BRIEF)
+    assert made.table.columns == [
+        "instance",
+        "decision",
+        "decision_pretrained",
+        "what looks good",
+    ]
+    assert made.table["instance"].to_list() == names
+    lines = decide.describe(decide.summary(made))
+    assert any("certified cost bound, fine-tuned" in line for line in lines)
+    few = jax.tree.map(lambda leaf: leaf[:3], seen)
+    made = decide.decide(*given[:3], few, names[:3], config=None)
+    assert made.certified is None
+    assert "no certificate" in decide.describe(decide.summary(made))[-1]
