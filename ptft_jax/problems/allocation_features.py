@@ -100,10 +100,11 @@ def summarize(
     weights = jnp.where(known, 1.0 / (noise + v), 0.0)
     centre, spread = shrinkage.sure(items, noise) if prior is None else prior
     log_cost = mean(jnp.log(jnp.where(present, items.cost, 1.0)), present)
+    size = jnp.sqrt(shrinkage.average(items.estimate**2, weights))
     spread_of_t = mean((t - mean(t, known)) ** 2, known)
     stats = Statistics(
         count=present.sum().astype(items.cost.dtype),
-        unit=jnp.sqrt(shrinkage.average(items.estimate**2, weights)) + TINY,
+        unit=jnp.where(size > 0.0, size, jnp.sqrt(noise)),
         noise=noise,
         logs=jnp.stack([log_cost, log_cost - mean(u, present), spread_of_t]),
         tightness=mean(items.cost, present),
