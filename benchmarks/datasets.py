@@ -9,10 +9,6 @@ FILES = {
     "rossmann": ("rossmann_daily_adjsales.csv", {}),
     "carparts": ("carparts.csv", {"complete_only": True, "min_positive": 10}),
 }
-BATTING = {
-    "batting": ("mlb2005_brown_batting.csv", {}),
-    "efron_morris": ("efron_morris_1970.csv", {}),
-}
 
 
 def find(file: str) -> pathlib.Path:

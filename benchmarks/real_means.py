@@ -94,7 +94,7 @@ def main() -> None:
     """Parses the command line and prints all tables."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     compilation.keep_programs()
-    batters = pl.read_csv(datasets.path("batting"))
+    batters = pl.read_csv(datasets.find("mlb2005_brown_batting.csv"))
     groups = {"all": batters}
     groups["pitchers"] = batters.filter(pl.col("pitcher") == 1)
     groups["others"] = batters.filter(pl.col("pitcher") == 0)
@@ -103,7 +103,7 @@ def main() -> None:
     for name, group in groups.items():
         show(f"RMSE of hits by at-bats, {name}", hits_by_at_bats(group))
     show("RMSE of hits by hits, 595 batters", hits_by_hits(batters))
-    batters = pl.read_csv(datasets.path("efron_morris"))
+    batters = pl.read_csv(datasets.find("efron_morris_1970.csv"))
     show("TSE of Efron & Morris", efron_morris(batters))
 
 

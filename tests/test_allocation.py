@@ -86,6 +86,7 @@ SCALES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCALES)
 def test_units_do_not_matter(name, params):
     _, _, seen = draw(2, 50)
@@ -98,6 +99,7 @@ def test_units_do_not_matter(name, params):
         )
 
 
+@pytest.mark.slow
 def test_order_and_padding_do_not_matter(params):
     _, _, seen = draw(3, 30)
     order = jax.random.permutation(jax.random.key(0), 30)
@@ -115,6 +117,7 @@ def test_order_and_padding_do_not_matter(params):
         np.testing.assert_array_equal(padded[30:], 0.0, err_msg=name)
 
 
+@pytest.mark.slow
 def test_nothing_but_padding_and_one_item_stay_finite(params):
     _, _, seen = draw(4, 8)
     for count in (0, 1):
@@ -130,6 +133,7 @@ def test_nothing_but_padding_and_one_item_stay_finite(params):
             assert np.isfinite(rule(few)).all()
 
 
+@pytest.mark.slow
 def test_loss_is_least_in_the_mean_at_the_mean_label():
     _, truth, seen = draw(5, 24)
     stats = SUMMARIZE(seen)
@@ -209,6 +213,7 @@ def values(world, seeds, n, rules):
     return np.asarray(jax.jit(jax.vmap(one))(keys))
 
 
+@pytest.mark.slow
 def test_no_baseline_beats_bayes():
     value = values(WORLD, 150, 64, PROBLEM.baselines)
     assert (value[:, :1] - value > -1e-4 * abs(value[:, :1])).all()
@@ -298,6 +303,7 @@ def test_counts_are_read_and_checked():
         allocation_counts.PROBLEM.read(bad)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [WORLD, three_part.WORLD], ids=lambda w: w.name)
 def test_worlds_conform(world):
     conformance.require(world, jax.random.key(0), num_instances=96)

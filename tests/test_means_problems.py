@@ -49,6 +49,7 @@ def mapped(function, seen):
     return type(seen)(*map(function, seen))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEN)
 def test_permuting_instances_permutes_decisions(name):
     order = jnp.array([3, 1, 7, 0, 2, 6, 5, 4])

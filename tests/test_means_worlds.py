@@ -62,6 +62,7 @@ def test_poisson_bayes_is_a_ratio_of_integrals():
     np.testing.assert_allclose(x, [exact(*row) for row in zip(y, e, strict=True)], 2e-4)
 
 
+@pytest.mark.slow
 def test_slopes_move_the_law_with_precision():
     points = portfolio(law((2.0, 2.0, 1.0)), level=1.0, spread=1.0, slope=0.5)
     truth = means_worlds.POISSON.sample_instances(jax.random.key(0), points, 50)
@@ -113,6 +114,7 @@ def lead(better, worse):
     return change.mean() / (change.std(ddof=1) / len(change) ** 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BY_DEFAULT)
 def test_no_rule_is_better_than_bayes(name):
     found = risks(name)

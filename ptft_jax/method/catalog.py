@@ -8,7 +8,7 @@ from ptft_jax.method import pretrain
 from ptft_jax.method.network import Across
 from ptft_jax.pretrain import PretrainConfig
 from ptft_jax.problems.problem import Problem, ProblemWorld
-from ptft_jax.worlds import allocation, three_part
+from ptft_jax.worlds import allocation, pricing_loglog, pricing_prior, three_part
 
 
 class Pretrained(NamedTuple):
@@ -40,6 +40,11 @@ PRETRAINED: dict[str, Pretrained] = {
         Pretrained(
             allocation.WORLD, allocation_pretrain.NETWORK, allocation_pretrain.CONFIG
         ),
+        Pretrained(
+            pricing_prior.WORLD,
+            Across(4),
+            PretrainConfig(num_steps=4500, shapes=((6, 192, 20),), learning_rate=3e-3),
+        ),
     )
 }
 PROBLEMS: dict[str, Problem] = {
@@ -47,7 +52,11 @@ PROBLEMS: dict[str, Problem] = {
 }
 WORLDS: dict[str, ProblemWorld] = {
     world.name: world
-    for world in (*(made.world for made in PRETRAINED.values()), three_part.WORLD)
+    for world in (
+        *(made.world for made in PRETRAINED.values()),
+        three_part.WORLD,
+        pricing_loglog.WORLD,
+    )
 }
 
 
