@@ -104,8 +104,8 @@ def decide(
 ) -> None:
     """Decide for every instance of a file, with certificates: how much to stock of it.
 
-    --problem NAME decides something else: means_gaussian, means_binomial or
-    means_poisson (estimate means), allocation (share out a budget), pricing. `ptft
+    --problem NAME decides something else: gaussian_means, binomial_means or
+    poisson_means (estimate means), allocation (share out a budget), pricing. `ptft
     worlds` lists problems and the columns of their files; the rest of this text is
     about stock.
 

@@ -17,7 +17,7 @@ from ptft_jax.method.network import Across
 from ptft_jax.problems.problem import ProblemWorld, num_instances, take
 
 MOST_ERRORS = 5.0
-NUM_LAWS = 8
+NUM_LAWS = 32
 
 
 class Finding(NamedTuple):
@@ -143,14 +143,14 @@ def _network(world, drawn, key) -> list[Finding]:
     problem, seen, n = world.problem, drawn.seen, num_instances(drawn.seen)
     network = Across(problem.num_outputs, width=16, num_latents=4, heads=2)
     init_key, order_key = jax.random.split(key)
-    params = network_.init(network, problem, seen, init_key)
+    params = _loud(network_.init(network, problem, seen, init_key))
     cost = lambda x: world.expected_cost(drawn.truth, x)
     decide = lambda seen: network_.decide(network, problem, params, seen)
     x = decide(seen)
     # costs rather than decisions, which may jump where two are equally good
     unit = jnp.abs(cost(x)).mean() + 1e-30
     far = lambda other: float(jnp.abs(cost(other) - cost(x)).mean() / unit)
-    longer = decide(network_.pad(seen, n + 7))
+    longer = decide(network_.pad(seen, 2 * n))
     order = jax.random.permutation(order_key, n)
     mixed = jax.tree.map(
         lambda leaf: leaf[jnp.argsort(order)], decide(take(seen, order))
@@ -164,6 +164,14 @@ def _network(world, drawn, key) -> list[Finding]:
         Finding(name, by < 1e-3, f"costs move by {by:.2g} of their mean")
         for name, by in moved.items()
     ]
+
+
+def _loud(params: Any) -> Any:
+    """Parameters whose outputs are near 1: those at the start hardly move a rule."""
+    louder = lambda path, leaf: (
+        100.0 * leaf if "'head'" in jax.tree_util.keystr(path) else leaf
+    )
+    return jax.tree_util.tree_map_with_path(louder, params)
 
 
 def _errors(difference: Float[np.ndarray, "n"]) -> tuple[float, float]:

@@ -1,9 +1,12 @@
 import pathlib
 
+import jax
 import pytest
 import tiny
 
 from ptft_jax import compilation
+
+MOST_MAPPINGS = 30_000
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -12,6 +15,19 @@ def programs(request):
     cache = getattr(request.config, "cache", None)
     if cache is not None:
         compilation.keep_programs(pathlib.Path(cache.mkdir("xla")))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs():
+    """Forgets compiled programs before they take all mappings of the process.
+
+    Linux gives a process 65,530 of them by default, every program takes several, and
+    XLA dies of a segmentation fault when there are no more.
+    """
+    yield
+    maps = pathlib.Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -61,10 +61,10 @@ def test_terms_add_up(result):
         np.testing.assert_allclose(parts, found["total"].seeds, rtol=1e-9)
         # what is bounded is the risk less what the cut takes off, which is little
         risk = curves.terms(mine, "risk", "term", "total")["total"].seeds
-        whole = risk + found["beyond"].seeds
+        whole = risk + found["setting_beyond"].seeds
         assert (whole >= result.facts[part]["bayes"]).all()
         assert (0.5 * whole < risk).all()
-        assert (risk < found["scale"].seeds).all()
+        assert (risk < found["setting_scale"].seeds).all()
 
 
 def test_no_law_or_rate_is_called_a_certificate(result):
