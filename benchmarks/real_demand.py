@@ -1,7 +1,9 @@
 """Fine-tuned and pretrained excess cost against every baseline on real demand.
 
-`python -m benchmarks.real_demand rossmann --n 1115 --seeds 5` prints one row a cell:
-excess over full information in percent, and its ratio to the cell's best baseline.
+`python -m benchmarks.real_demand rossmann --n 1115 --seeds 5` prints the rows of each
+cell: excess over full information in percent, and its ratio to the best baseline. `all`
+scores on all periods, of which the data are part; `told` does when every method is told
+of how many (`finite_population`); `unseen` scores on the others.
 Finished seeds are kept under results/, by weights and configuration, and not run again.
 """
 
@@ -20,6 +22,7 @@ from ptft_jax import (
     compilation,
     empirical,
     finetune,
+    finite_population,
     provenance,
     risk,
     store,
@@ -49,7 +52,7 @@ def sample(truth, protocol, seed, n, m):
 
 
 def run_seed(name, truth, protocol, seed, n, m, q, shipped, fit) -> dict:
-    """Excess cost of every method on one portfolio."""
+    """Excess cost of every method on one portfolio, scored in three ways."""
     network, params, _ = shipped
     part, observed = sample(truth, protocol, seed, n, m)
     portfolio = types.portfolio(jnp.asarray(observed, jnp.float32), q)
@@ -59,20 +62,35 @@ def run_seed(name, truth, protocol, seed, n, m, q, shipped, fit) -> dict:
         x = np.asarray(x, np.float64)
         return float(empirical.expected_cost(part, x, q).sum() / full - 1.0)
 
-    decide = lambda policy: DECIDE(network, policy, portfolio)
+    def unseen(x):
+        cost = empirical.unseen_cost(part, x, q, observed)
+        return float(cost.sum() / full - 1.0)
+
     found = fit(params, portfolio, jax.random.key(seed))
-    result = {key: excess(rule(portfolio)) for key, rule in rules(name).items()}
-    result["pretrained"] = excess(decide(risk.single(network, params)))
-    result["finetuned"] = excess(decide(found.policy))
+    known = rules(name)
+    policies = {"pretrained": risk.single(network, params), "finetuned": found.policy}
+    plain = {key: rule(portfolio) for key, rule in known.items()}
+    plain |= {key: DECIDE(network, p, portfolio) for key, p in policies.items()}
+    result = {"all": {key: excess(x) for key, x in plain.items()}}
+    if protocol == "iid":
+        of_rule, of_policy = finite_population.of_rule, finite_population.of_policy
+        told = {key: of_rule(f, portfolio, part.length) for key, f in known.items()}
+        told |= {
+            key: of_policy(network, policy, portfolio, part.length)
+            for key, policy in policies.items()
+        }
+        result["told"] = {key: excess(x) for key, x in told.items()}
+        result["unseen"] = {key: unseen(x) for key, x in plain.items()}
     result["chosen"] = f"{found.chosen.name} {found.chosen.dial:g}"
     return result
 
 
 DECIDE = jax.jit(risk.decide, static_argnums=0)
+NETWORKS = ("pretrained", "finetuned")
 
 
 def cell(name, truth, protocol, n, m, q, seeds, shipped, fit, out) -> None:
-    """Runs the seeds of a cell that are not on disk and prints its row."""
+    """Runs the seeds of a cell that are not on disk and prints its rows."""
     results = []
     for seed in seeds:
         path = out / f"{name}-{protocol}-{n}-{m}-{q}-{seed}.json"
@@ -80,27 +98,38 @@ def cell(name, truth, protocol, n, m, q, seeds, shipped, fit, out) -> None:
             record = run_seed(name, truth, protocol, seed, n, m, q, shipped, fit)
             path.write_text(json.dumps(record))
         results.append(json.loads(path.read_text()))
+    print(f"{name} {protocol} n={n} m={m} q={q:g}")
+    for scored in ("all", "told", "unseen"):
+        if scored in results[0]:
+            print(f"  {scored:6s} {_row(scored, results)}")
+    print(f"  chosen {', '.join(result['chosen'] for result in results)}", flush=True)
+
+
+def _row(scored, results) -> str:
+    """Every method's mean, and the fine-tuned network's lead on the best baseline."""
     column = {
-        key: np.array([result[key] for result in results])
-        for key in results[0]
-        if key != "chosen"
+        key: 100.0 * np.array([result[scored][key] for result in results])
+        for key in results[0][scored]
     }
-    error = lambda x: 100 * x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.nan
-    named = [key for key in column if key not in ("pretrained", "finetuned")]
-    best = min(named, key=lambda key: column[key].mean())
-    ratio = column["finetuned"].mean() / column[best].mean()
-    change = column["finetuned"] - column["pretrained"]
-    lead = column["finetuned"] - column[best]
-    print(
-        f"{protocol:7s} n={n:<5d} m={m:<3d} q={q:<4g} "
-        + " ".join(
-            f"{key} {100 * x.mean():.2f}±{error(x):.2f}" for key, x in column.items()
-        )
-        + f" | ft−pre {100 * change.mean():+.2f}±{error(change):.2f}"
-        + f" | ft−{best} {100 * lead.mean():+.2f}±{error(lead):.2f} ratio {ratio:.3f}"
-        + f" | {', '.join(result['chosen'] for result in results)}",
-        flush=True,
+    error = lambda x: x.std(ddof=1) / np.sqrt(len(x)) if len(x) > 1 else np.nan
+    best = lambda columns: min(
+        (key for key in columns if key not in NETWORKS),
+        key=lambda key: columns[key].mean(),
     )
+    first = best(column)
+    text = " ".join(f"{k} {x.mean():.2f}±{error(x):.2f}" for k, x in column.items())
+    mine = column["finetuned"]
+    change = mine - column["pretrained"]
+    text += f" | ft−pre {change.mean():+.2f}±{error(change):.2f}"
+    text += f" | ft/{first} {mine.mean() / column[first].mean():.3f}"
+    if scored == "told":
+        plain = {
+            key: 100.0 * np.array([result["all"][key] for result in results])
+            for key in column
+        }
+        untold = best(plain)
+        text += f" | ft/{untold} not told {mine.mean() / plain[untold].mean():.3f}"
+    return text
 
 
 def main() -> None:

@@ -177,3 +177,30 @@ def full_information(
     rank = np.ceil(level * (1.0 - 4 * np.finfo(np.float32).eps)).astype(int)
     rank = np.clip(rank, 1, truth.length)
     return np.take_along_axis(truth.ordered, rank[:, None] - 1, axis=1)[:, 0]
+
+
+def unseen_cost(
+    truth: EmpiricalTruth,
+    x: PerInstance,
+    quantile: float | PerInstance,
+    seen: Float[np.ndarray, "n m"],
+) -> Float[np.ndarray, "n"]:
+    """Mean cost on the periods that a sample without replacement left unseen.
+
+    (N C(x) − Σ_seen c(x, ξ))/(N − m).
+
+    Args:
+      truth: n laws.
+      x: decisions, [n], in units of demand.
+      quantile: critical ratio, one for all or one each, in (0, 1).
+      seen: the sample, NaN where missing; fewer than N observations an instance.
+
+    Returns:
+      The costs, [n], ≥ 0 up to rounding.
+    """
+    x = np.asarray(x, np.float64)[:, None]
+    q = np.broadcast_to(np.asarray(quantile, np.float64), truth.length.shape)[:, None]
+    costs = np.nansum(np.maximum(q * (seen - x), (q - 1.0) * (seen - x)), axis=1)
+    m = (~np.isnan(seen)).sum(1)
+    whole = truth.length * expected_cost(truth, x[:, 0], quantile)
+    return (whole - costs) / (truth.length - m)

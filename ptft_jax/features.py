@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import nn
 from jaxtyping import Array, Bool, Float
 
 from ptft_jax.types import Portfolio
 
+ABOUT = (-1.0, -0.5, 0.0, 0.5, 1.0, 2.0)  # of a decision, in units of noise
 MAX_INSTANCES = 512.0  # the network is told of at most this many
 
 
@@ -33,6 +35,8 @@ class Features(NamedTuple):
     unit: Float[Array, "n"]  # of the lattice demand lives on, 0 where it is continuous
     observation: Float[Array, "n g"]  # means over an instance's observations
     instance: Float[Array, "n f"]
+    residual: Float[Array, "n m"]  # from the mean, in units of noise
+    valid: Bool[Array, "n m"]
 
 
 def _masked_mean(x, mask, axis=None):
@@ -158,7 +162,26 @@ def features(portfolio: Portfolio, stats: Statistics) -> Features:
     # Each by itself: stacked first, they would be written out interleaved.
     pooled = jnp.stack([_masked_mean(x, portfolio.valid, -1) for x in observation], -1)
     unit = jnp.broadcast_to(jnp.where(stats.is_lattice, stats.unit, 0.0), scale.shape)
-    return Features(scale, noise, shrinkage, unit, pooled, instance)
+    seen = residual, portfolio.valid
+    return Features(scale, noise, shrinkage, unit, pooled, instance, *seen)
+
+
+def exceedances(inputs: Features, start: Float[Array, "n"]) -> Float[Array, "n c"]:
+    """Smoothed shares of an instance's observations above levels about a decision.
+
+    mean_j sigmoid(4 (r_ij − t_i − δ)), r the residuals, δ in `ABOUT`: the sample's own
+    law where it matters for the decision, which no fixed set of moments holds.
+
+    Args:
+      inputs: features of n instances.
+      start: t, a decision in units of noise from the observed mean.
+
+    Returns:
+      Shares in (0, 1), [n, c].
+    """
+    levels = start[:, None] + jnp.asarray(ABOUT)
+    above = nn.sigmoid(4.0 * (inputs.residual[..., None] - levels[:, None]))
+    return _masked_mean(above, inputs.valid[..., None], 1)
 
 
 def portfolio_features(stats: Statistics) -> Float[Array, "f"]:

@@ -9,7 +9,16 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from ptft_jax import baselines, finetune, left_out, pretrain, risk, shapes, synthetic
+from ptft_jax import (
+    baselines,
+    finetune,
+    finite_population,
+    left_out,
+    pretrain,
+    risk,
+    shapes,
+    synthetic,
+)
 from ptft_jax.draws import Cell, Draw
 from ptft_jax.finetune import FinetuneConfig, Finetuned
 from ptft_jax.model import Network
@@ -116,10 +125,22 @@ def _baselines(drawn: Draw) -> dict[str, Callable]:
     return table
 
 
+def _decided(network, policy, padded, drawn):
+    """Decisions of a policy; where the truth is finite, it is told of how many."""
+    if drawn.length is None or np.isinf(drawn.length).all():
+        return left_out.decide(network, policy, padded)
+    more = padded.valid.shape[0] - len(drawn.length)
+    population = np.pad(drawn.length, (0, more), constant_values=np.inf)
+    return finite_population.of_policy(network, policy, padded, population)
+
+
 def decisions(
     lab: Lab, cell: Cell, drawn: Draw, report: Report
 ) -> Iterator[tuple[str, Float64[np.ndarray, "n"], float, Finetuned | None]]:
     """Every method's decisions for the cell's portfolio, one method at a time.
+
+    Where the truth is a file's whole column, of which the observations are part, the
+    network's decisions are of `finite_population`; baselines are as published.
 
     Args:
       lab: what the cells have in common.
@@ -150,7 +171,7 @@ def decisions(
         report(method.__name__)
         start = time.perf_counter()
         policy, found = method()
-        x = left_out.decide(lab.network, policy, padded)[: cell.n].astype(np.float64)
+        x = _decided(lab.network, policy, padded, drawn)[: cell.n].astype(np.float64)
         yield method.__name__, x, time.perf_counter() - start, found
     report("baselines")
     for name, baseline in _baselines(drawn).items():

@@ -5,6 +5,7 @@ which attend to the instances. Permuting instances permutes decisions; permuting
 instance's observations changes nothing.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -15,6 +16,8 @@ from jaxtyping import Array, Float
 
 from ptft_jax import accumulators, features, statistics
 from ptft_jax.types import Portfolio
+
+SOFTPLUS_ONE = math.log(math.e - 1.0)  # where softplus is 1
 
 
 class Context(NamedTuple):
@@ -135,6 +138,7 @@ class Network(nn.Module):
         self.think = [Feedforward() for _ in range(self.num_blocks)]
         self.read = nn.Dense(2 * D)
         self.read_quantile = nn.Dense(2 * D, use_bias=False)
+        self.read_sample = nn.Dense(2 * D, use_bias=False)
         self.last = nn.Dense(D)
         self.shift = nn.Dense(1, kernel_init=nn.initializers.normal(0.01))
         self.stretch = nn.Dense(1, kernel_init=nn.initializers.normal(0.01))
@@ -224,14 +228,18 @@ class Network(nn.Module):
 
         x⁰ = s·log(1 + (e−1)eᵗ), t = σ(b + a + z_q·eᶜ): s is the observed mean, σ the
         relative noise and b the move of the level that empirical Bayes makes; the
-        network adds a and c. The link is 1 at t = 0, positive, and linear for large t.
+        network adds a and c, knowing the instance's own law about the plug-in rule. The
+        link is 1 at t = 0, positive, and linear for large t.
         """
         z = ndtri(quantile)
         levels = jnp.stack([z / 2.0, z**2 / 4.0, quantile, jnp.exp(-(z**2) / 2.0)], -1)
-        y = nn.gelu(self.read(x) + self.read_quantile(levels))
+        plain = nn.softplus(inputs.noise * (inputs.shrinkage + z) + SOFTPLUS_ONE)
+        near = features.exceedances(inputs, (plain - 1.0) / inputs.noise)
+        read = self.read(x) + self.read_quantile(levels) + self.read_sample(near)
+        y = nn.gelu(read)
         h = rms_norm(self.last(y))
         t = inputs.noise * (
             inputs.shrinkage + self.shift(h)[:, 0] + z * jnp.exp(self.stretch(h)[:, 0])
         )
-        base = inputs.scale * nn.softplus(t + jnp.log(jnp.e - 1.0))
+        base = inputs.scale * nn.softplus(t + SOFTPLUS_ONE)
         return Decision(base, inputs.scale, h, inputs.unit)

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 from flax import linen as nn
 from jaxtyping import Array, Key
 
@@ -35,6 +36,7 @@ class PretrainConfig:
       num_quantiles: critical ratios asked of every instance.
       num_future: future demands that stand for a law in the loss.
       learning_rate: peak of a warm-up and cosine schedule.
+      matrix_rate: the same for the matrices, by Muon; where None by AdamW as well.
       weight_decay: of AdamW.
       average_decay: of the moving average of the parameters.
     """
@@ -50,25 +52,38 @@ class PretrainConfig:
     num_quantiles: int = 3
     num_future: int = 16
     learning_rate: float = 2e-3
+    matrix_rate: float | None = None
     weight_decay: float = 1e-4
     average_decay: float = 0.998
 
 
 def make_optimizer(config: PretrainConfig) -> optax.GradientTransformation:
-    """AdamW with warm-up and cosine decay, clipped; skips steps that are not finite.
+    """AdamW or Muon, warm-up and cosine decay, clipped; skips steps not finite.
 
     Args:
-      config: its steps, learning rate and weight decay are used.
+      config: its steps, learning rates and weight decay are used.
 
     Returns:
-      An optax optimizer.
+      An optax optimizer. Muon: Jordan et al. 2024.
     """
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, config.learning_rate, min(500, config.num_steps // 10), config.num_steps
-    )
-    adam = optax.adamw(schedule, b2=0.99, weight_decay=config.weight_decay)
+
+    def schedule(peak):
+        warm_up = min(500, config.num_steps // 10)
+        return optax.warmup_cosine_decay_schedule(0.0, peak, warm_up, config.num_steps)
+
+    others, decay = schedule(config.learning_rate), config.weight_decay
+    if config.matrix_rate is None:
+        step = optax.adamw(others, b2=0.99, weight_decay=decay)
+    else:
+        step = optax.contrib.muon(
+            schedule(config.matrix_rate),
+            weight_decay=decay,
+            adam_b2=0.99,
+            adam_weight_decay=decay,
+            adam_learning_rate=others,
+        )
     return optax.apply_if_finite(
-        optax.chain(optax.clip_by_global_norm(1.0), adam), MAX_CONSECUTIVE_SKIPS
+        optax.chain(optax.clip_by_global_norm(1.0), step), MAX_CONSECUTIVE_SKIPS
     )
 
 

@@ -130,3 +130,16 @@ def test_unusable_requests_are_named():
         empirical.sample_iid(truth, rng, 0)
     with pytest.raises(ValueError, match="shortest has 6"):
         empirical.sample_rolling(truth, rng, 4, 3)
+
+
+def test_unseen_cost_is_the_mean_over_the_periods_left(ragged):
+    truth = empirical.from_columns(ragged)
+    seen = empirical.sample_iid(truth, np.random.default_rng(2), 2)
+    x, q = np.linspace(1.0, 6.0, len(truth.length)), 0.8
+    found = empirical.unseen_cost(truth, x, q, seen)
+    for i, column in enumerate(ragged.T):
+        rest = list(column[~np.isnan(column)])
+        for value in seen[i]:
+            rest.remove(value)
+        by_hand = np.mean([max(q * (d - x[i]), (q - 1) * (d - x[i])) for d in rest])
+        assert found[i] == pytest.approx(by_hand)

@@ -58,6 +58,54 @@ def test_promotions_are_a_type_of_day_of_that_share_and_lift():
     assert np.median((seen / usual)[promoted]) == pytest.approx(5.0, rel=0.2)
 
 
+def test_lots_are_units_that_are_sold_together():
+    world = worlds.demand(lots=1.0, level=20.0, is_count=True, intermittency=0.0)
+    _, rows, seen = draw(world)
+    lot = np.asarray(rows.lot)[:, None]
+    assert (lot > 1).all()
+    assert (seen % lot == 0).all()
+
+
+def _known(**more):
+    return worlds.demand(
+        level=20.0, spread=0.1, noise=0.4, intermittency=0.0, is_count=False, **more
+    )
+
+
+def _between(seen):
+    """Correlation of log demand between instances, over the periods."""
+    logs = np.log(seen + 1e-3)
+    logs = (logs - logs.mean(1, keepdims=True)) / logs.std(1, keepdims=True)
+    return ((logs.mean(0) ** 2).mean() - 1.0 / N) * N / (N - 1.0)
+
+
+def test_comovement_is_shared_by_period_and_leaves_every_law_as_it_is():
+    (_, rows, apart), (_, _, together) = draw(_known()), draw(_known(comovement=0.5))
+    assert abs(_between(apart)) < 0.01
+    assert 0.3 < _between(together) < 0.7
+    whole = draw(_known(comovement=1.0))[2]
+    assert _between(whole) > _between(together)
+    world = _known(comovement=0.5)
+    moving = rows._replace(comovement=np.full(N, 0.5, np.float32))
+    keys = jax.random.split(jax.random.key(7), 64)
+    one = jax.jit(lambda key: world.sample_demand(key, moving, K).mean(-1)[:5])
+    means = np.asarray([one(key) for key in keys])
+    still = np.asarray(
+        world.future_demand(jax.random.key(8), rows, 4096), np.float64
+    ).mean(1)[:5]
+    error = means.std(0, ddof=1) / np.sqrt(len(keys))
+    assert (np.abs(means.mean(0) - still) < 4.0 * error + 2e-3 * still).all()
+
+
+def test_stockouts_cut_what_is_seen_and_not_what_is_to_come():
+    world = _known(stockouts=0.4)
+    _, rows, seen = draw(world)
+    later = np.asarray(world.future_demand(jax.random.key(9), rows, 1000))
+    # 40% of periods sell 60% of demand on average
+    ratio = seen.mean() / later.mean()
+    assert ratio == pytest.approx(1.0 - 0.4 * 0.4, abs=0.02)
+
+
 def test_nothing_known_is_the_broad_prior():
     broad = worlds.WORLDS["demand"]
     key = jax.random.key(3)

@@ -10,7 +10,13 @@ from scipy import stats
 
 from ptft_jax import oracle
 from ptft_jax.types import Portfolio, enable_x64
-from ptft_jax.worlds import WORLDS, demand_law, gamma_poisson, lognormal
+from ptft_jax.worlds import (
+    WORLDS,
+    demand_instances,
+    demand_prior,
+    gamma_poisson,
+    lognormal,
+)
 from ptft_jax.worlds.contaminated import contaminated
 
 # contaminated runs all of gamma_poisson; each world is a slow compile
@@ -57,8 +63,10 @@ def test_example_is_finite_masked_and_decided_by_its_key(name):
 
 
 def test_demand_world_is_the_broad_prior():
-    for name in ("sample_law", "sample_instances", "sample_demand", "future_demand"):
-        assert getattr(WORLDS["demand"], name) is getattr(demand_law, name)
+    world = WORLDS["demand"]
+    assert world.sample_law is demand_prior.sample_law
+    for name in ("sample_instances", "sample_demand", "future_demand"):
+        assert getattr(world, name) is getattr(demand_instances, name)
 
 
 def test_vmap_is_the_loop():

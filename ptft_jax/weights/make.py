@@ -19,7 +19,11 @@ from ptft_jax.model import Network
 SEED = 0
 # Network, configuration, and what `pretrain.run` must know beside them.
 MADE: dict[str, tuple[Any, pretrain.PretrainConfig, dict[str, Any]]] = {
-    checkpoint.SHIPPED: (Network(), pretrain.PretrainConfig(), {}),
+    checkpoint.SHIPPED: (
+        Network(),
+        pretrain.PretrainConfig(num_steps=15_000, matrix_rate=0.01),
+        {},
+    ),
     means_pretrain.SHIPPED: (
         means_pretrain.NETWORK,
         means_pretrain.CONFIG,

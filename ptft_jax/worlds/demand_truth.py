@@ -3,7 +3,7 @@
 Each law is a mixture over the types of day and the noise z, the latter on an even grid
 weighted by its density so that the tail is covered: of point masses for amounts (1365
 of them a type of day), of Poisson laws for counts (65). Costs agree with 10⁶ draws of
-`demand_law.sample_demand` as far as these tell, .1% at the median.
+`demand_instances.sample_demand` as far as these tell, .1% at the median.
 """
 
 import jax
@@ -13,7 +13,8 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
 from ptft_jax.problems import newsvendor
-from ptft_jax.worlds import demand_law
+from ptft_jax.worlds import demand_instances, demand_prior
+from ptft_jax.worlds.demand_instances import Instances
 from ptft_jax.worlds.world import World
 
 NUM_AMOUNTS = 1365
@@ -24,7 +25,7 @@ EDGEWORTH_SWITCH = 200.0
 Points = tuple[Float[Array, "n p"], Float[Array, "n p"]]
 
 
-def _rates(instances: demand_law.Instances, num_points: int) -> Points:
+def _rates(instances: Instances, num_points: int) -> Points:
     """Demand without its Poisson noise, and weights that sum to 1; first, no demand."""
     dtype, n = instances.level.dtype, instances.level.shape[0]
     smooth = instances._replace(is_count=jnp.zeros((n,), bool))
@@ -34,12 +35,14 @@ def _rates(instances: demand_law.Instances, num_points: int) -> Points:
     zero = instances.zero_share
     values, weights = [jnp.zeros((n, 1), dtype)], [zero[:, None]]
     above = jnp.zeros((n,), dtype)
-    for kind in range(demand_law.NUM_DAY_TYPES):
+    for kind in range(demand_prior.NUM_DAY_TYPES):
         low, above = above, instances.day_share[:, kind]
         # in the middle of the uniforms that stand for demand on a day of this type
         day = zero + (1.0 - zero) * (low + above) / 2.0
         unused = jnp.full((n, num_points), 0.5, dtype)
-        values.append(demand_law.demand(smooth, row(z), row(day[:, None]), unused))
+        values.append(
+            demand_instances.demand(smooth, row(z), row(day[:, None]), unused)
+        )
         weights.append(((1.0 - zero) * (above - low))[:, None] * density)
     return jnp.concatenate(values, -1), jnp.concatenate(weights, -1)
 
@@ -64,14 +67,20 @@ def _poisson_cost(x, rate, q):
     return jnp.where(rate <= EDGEWORTH_SWITCH, exact, near)
 
 
+def _lot_rates(instances):
+    rates, weights = _rates(instances, NUM_RATES)
+    return rates / instances.lot[:, None], weights
+
+
 def _amount_cost(instances, x, q):
     values, weights = _rates(instances, NUM_AMOUNTS)
     return (weights * newsvendor.cost(x[:, None], values, q[:, None])).sum(-1)
 
 
 def _count_cost(instances, x, q):
-    rates, weights = _rates(instances, NUM_RATES)
-    return (weights * _poisson_cost(x[:, None], rates, q[:, None])).sum(-1)
+    rates, weights = _lot_rates(instances)
+    x = (x / instances.lot)[:, None]
+    return instances.lot * (weights * _poisson_cost(x, rates, q[:, None])).sum(-1)
 
 
 def _amount_quantile(instances, q):
@@ -84,15 +93,15 @@ def _amount_quantile(instances, q):
 
 
 def _count_quantile(instances, q):
-    rates, weights = _rates(instances, NUM_RATES)
+    rates, weights = _lot_rates(instances)
     mean = (weights * rates).sum(-1)
     variance = mean + (weights * (rates - mean[:, None]) ** 2).sum(-1)
     cdf = lambda k: (weights * _poisson_cdf(k[:, None], rates)).sum(-1)
-    return newsvendor.count_quantile(cdf, mean, variance, q)
+    return instances.lot * newsvendor.count_quantile(cdf, mean, variance, q)
 
 
 def expected_cost(
-    instances: demand_law.Instances, x: Float[Array, "n"], quantile: Float[Array, "*#s"]
+    instances: Instances, x: Float[Array, "n"], quantile: Float[Array, "*#s"]
 ) -> Float[Array, "n"]:
     """Expected newsvendor cost of each decision.
 
@@ -110,7 +119,7 @@ def expected_cost(
 
 
 def full_information(
-    instances: demand_law.Instances, quantile: Float[Array, "*#s"]
+    instances: Instances, quantile: Float[Array, "*#s"]
 ) -> Float[Array, "n"]:
     """The minimiser of `expected_cost`: the quantile of the mixture.
 
@@ -128,11 +137,11 @@ def full_information(
 
 WORLD = World(
     name="demand",
-    description="the broad prior: counts or amounts, skewed, clustered, with day types",
-    sample_law=demand_law.sample_law,
-    sample_instances=demand_law.sample_instances,
-    sample_demand=demand_law.sample_demand,
-    future_demand=demand_law.future_demand,
+    description="the broad prior: counts, lots, amounts, promotions, clusters, skew",
+    sample_law=demand_prior.sample_law,
+    sample_instances=demand_instances.sample_instances,
+    sample_demand=demand_instances.sample_demand,
+    future_demand=demand_instances.future_demand,
     expected_cost=expected_cost,
     full_information=full_information,
 )

@@ -6,11 +6,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ptft_jax.worlds import demand_law, demand_truth, transforms
+from ptft_jax.worlds import demand_prior, demand_truth, transforms
+from ptft_jax.worlds.demand_prior import Law
 from ptft_jax.worlds.world import World
 
 Range = float | tuple[float, float] | None
 LARGEST_SHARE = 0.98
+# drawn evenly and used as they are
+PLAIN = {
+    "skew": "skew",
+    "lots": "lot_share",
+    "comovement": "comovement",
+    "stockouts": "stockout",
+}
 SHARE_SPREAD = 0.5  # sd of the logit of intermittency across instances
 
 
@@ -25,12 +33,15 @@ def demand(
     promotions: Range = None,
     promotion_lift: Range = None,
     skew: Range = None,
+    lots: Range = None,
+    comovement: Range = None,
+    stockouts: Range = None,
     name: str | None = None,
 ) -> World:
     """The broad prior of demand, narrowed to what a manager knows.
 
     Each argument is a number that is known, a range (low, high) that a portfolio's
-    value is drawn from, or None: as broad as in `demand_law.sample_law`. Pretrain on
+    value is drawn from, or None: as broad as in `demand_prior.sample_law`. Pretrain on
     the world with `pretrain.run(…, sample_example=world.sample_example)`.
 
     Args:
@@ -44,6 +55,12 @@ def demand(
       promotion_lift: factor on demand in a promotion, > 0; log-uniform; with
         `promotions` only.
       skew: of the noise, in sinh–arcsinh units, about −1 to 1; uniform.
+      lots: share of instances that sell several units at a time, in [0, 1]; uniform.
+      comovement: how far the instances of a period have their noise and type of day in
+        common (weather, season, promotions of the whole chain), in [0, 1]; uniform;
+        0 where None. What is decided on is unchanged, what is seen says less.
+      stockouts: share of the observed periods in which stock ran out, sales being 20%
+        to all of demand, in [0, .98]; uniform; 0 where None. Costs are of demand.
       name: of the world; what is known where None.
 
     Returns:
@@ -57,17 +74,20 @@ def demand(
     known = {
         "level": _checked("level", level, least=1e-6),
         "spread": _checked("spread", spread, least=1e-6),
-        "noise": _checked("noise", noise, least=demand_law.MIN_NOISE),
+        "noise": _checked("noise", noise, least=demand_prior.MIN_NOISE),
         "intermittency": _checked("intermittency", intermittency, 0.0, LARGEST_SHARE),
         "day_effect": _checked("day_effect", day_effect, 0.0),
         "promotions": _checked("promotions", promotions, 0.0, LARGEST_SHARE),
         "promotion_lift": _checked("promotion_lift", promotion_lift, least=1e-6),
         "skew": _checked("skew", skew, -3.0, 3.0),
+        "lots": _checked("lots", lots, 0.0, 1.0),
+        "comovement": _checked("comovement", comovement, 0.0, 1.0),
+        "stockouts": _checked("stockouts", stockouts, 0.0, LARGEST_SHARE),
     }
 
-    def sample_law(key: Key[Array, ""]) -> demand_law.Law:
+    def sample_law(key: Key[Array, ""]) -> Law:
         law_key, own_key = jax.random.split(key)
-        law = _narrowed(own_key, demand_law.sample_law(law_key), known)
+        law = _narrowed(own_key, demand_prior.sample_law(law_key), known)
         return law if is_count is None else _of_kind(law, is_count)
 
     told = {k: v for k, v in known.items() if v is not None} | (
@@ -94,11 +114,11 @@ def _checked(
     return float(low), float(high)
 
 
-def _of_kind(law: demand_law.Law, is_count: bool) -> demand_law.Law:
+def _of_kind(law: Law, is_count: bool) -> Law:
     return law._replace(is_count=jnp.full_like(law.is_count, is_count))
 
 
-def _narrowed(key: Key[Array, ""], law: demand_law.Law, known: dict) -> demand_law.Law:
+def _narrowed(key: Key[Array, ""], law: Law, known: dict) -> Law:
     """The law with what is known in place of what was drawn."""
     draws = dict(zip(known, jax.random.uniform(key, (len(known),)), strict=True))
     logs = lambda name: jnp.log(transforms.log_between(draws[name], *known[name]))
@@ -110,8 +130,9 @@ def _narrowed(key: Key[Array, ""], law: demand_law.Law, known: dict) -> demand_l
         made["spread"] = jnp.exp(logs("spread"))
     if known["noise"]:
         made["noise"] = logs("noise")
-    if known["skew"]:
-        made["skew"] = even("skew")
+    for name, field in PLAIN.items():
+        if known[name]:
+            made[field] = even(name)
     if known["intermittency"]:
         made |= _zeros(law, even("intermittency"))
     if known["day_effect"]:
@@ -122,20 +143,21 @@ def _narrowed(key: Key[Array, ""], law: demand_law.Law, known: dict) -> demand_l
     return law._replace(**made)
 
 
-def _zeros(law: demand_law.Law, share: Float[Array, ""]) -> dict[str, Any]:
+def _zeros(law: Law, share: Float[Array, ""]) -> dict[str, Any]:
     logit = jnp.log(share.clip(1e-12)) - jnp.log1p(-share)
     spread = jnp.where(share > 0.0, SHARE_SPREAD, 0.0)
     return {"zero_logit": logit.clip(-30.0), "zero_spread": spread}
 
 
-def _days(law: demand_law.Law, effect: Float[Array, ""]) -> dict[str, Any]:
+def _days(law: Law, effect: Float[Array, ""]) -> dict[str, Any]:
     """Lifts of the law's days, scaled to a standard deviation of `effect`."""
     away = law.day_lift - law.day_lift.mean()
     size = jnp.sqrt((away**2).mean())
     # a law whose days are alike has no direction to scale
-    even = jnp.linspace(-1.0, 1.0, demand_law.NUM_DAY_TYPES) * jnp.sqrt(1.5)
+    even = jnp.linspace(-1.0, 1.0, demand_prior.NUM_DAY_TYPES) * jnp.sqrt(1.5)
     unit = jnp.where(size > 1e-6, away / jnp.maximum(size, 1e-6), even)
-    return {"day_lift": effect * unit, "day_spread": 0.3 * effect}
+    spread = jnp.full_like(unit, 0.3 * effect)
+    return {"day_lift": effect * unit, "day_spread": spread}
 
 
 def _promotions(law, share, lift) -> dict[str, Any]:
