@@ -60,7 +60,8 @@ def validate(
       observations: Observations of each instance, or several numbers separated by
         commas. Default 10.
       seeds: Number of replications. Default 2 (quick) or 5 (full).
-      protocol: iid: observations drawn without replacement, whatever their time.
+      protocol: iid: observations drawn without replacement, whatever their time; the
+        network is told how many periods there are.
         rolling: consecutive periods as data, the next 10 as the test (files only).
       delta: Failure probability of each certificate.
       preset: How much to compute. Default full with --world or --data, else quick
