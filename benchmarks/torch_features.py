@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from ptft_jax.features import MAX_INSTANCES
+from ptft_jax.features import ABOUT, MAX_INSTANCES
 from ptft_jax.statistics import DEFAULT_NOISE, PRIOR_COUNTS
 
 
@@ -23,6 +23,8 @@ class Inputs(NamedTuple):
     observation: torch.Tensor  # [b, n, g]
     instance: torch.Tensor  # [b, n, f]
     portfolio: torch.Tensor  # [b, 1, p]
+    residual: torch.Tensor  # [b, n, m]
+    valid: torch.Tensor  # [b, n, m]
 
 
 class _Own(NamedTuple):
@@ -176,4 +178,22 @@ def inputs(observations: torch.Tensor, valid: torch.Tensor) -> Inputs:
     noise, shrinkage, residual, instance = _summaries(observations, valid, own, shared)
     observation = _observation(observations, valid, own, shared, residual)
     portfolio = _portfolio(own, shared, instance)
-    return Inputs(own.scale, noise, shrinkage, observation, instance, portfolio)
+    rows = observation, instance, portfolio, residual, valid
+    return Inputs(own.scale, noise, shrinkage, *rows)
+
+
+def exceedances(given: Inputs, start: torch.Tensor) -> torch.Tensor:
+    """`features.exceedances` at several decisions of each instance.
+
+    Args:
+      given: of b portfolios.
+      start: decisions in units of noise from the observed mean, [b, n, k].
+
+    Returns:
+      Shares, [b, n, k, c].
+    """
+    levels = start[..., None] + torch.tensor(ABOUT, device=start.device)
+    away = given.residual[:, :, None, None] - levels[..., None]
+    above = torch.where(given.valid[:, :, None, None], (4.0 * away).sigmoid(), 0.0)
+    count = given.valid.sum(-1).clamp(min=1)
+    return above.sum(-1) / count[:, :, None, None]

@@ -88,6 +88,7 @@ class Network(nn.Module):
         self.think = nn.ModuleList(Feedforward(width) for _ in blocks)
         self.read = linear("read", 2 * width)
         self.read_quantile = linear("read_quantile", 2 * width, False)
+        self.read_sample = linear("read_sample", 2 * width, False)
         self.last = linear("last", width)
         self.shift = linear("shift", 1)
         self.stretch = linear("stretch", 1)
@@ -112,12 +113,16 @@ class Network(nn.Module):
         z = torch.special.ndtri(quantiles)
         levels = [z / 2.0, z.square() / 4.0, quantiles, (-z.square() / 2.0).exp()]
         asked = self.read_quantile(torch.stack(levels, -1))
-        y = functional.gelu(self.read(x)[:, :, None] + asked, approximate="tanh")
+        rule = inputs.noise[..., None] * (inputs.shrinkage[..., None] + z)
+        plain = functional.softplus(rule + model.SOFTPLUS_ONE)
+        start = (plain - 1.0) / inputs.noise[..., None]
+        near = self.read_sample(torch_features.exceedances(inputs, start))
+        y = functional.gelu(self.read(x)[:, :, None] + asked + near, approximate="tanh")
         h = self.last(y)
         h = h * (h.square().mean(-1, keepdim=True) + 1e-12).rsqrt()
         widened = z * self.stretch(h)[..., 0].exp()
         moved = inputs.shrinkage[..., None] + self.shift(h)[..., 0] + widened
-        t = inputs.noise[..., None] * moved + math.log(math.e - 1.0)
+        t = inputs.noise[..., None] * moved + model.SOFTPLUS_ONE
         return inputs.scale[..., None] * functional.softplus(t)
 
 
