@@ -41,14 +41,12 @@ def example():
     return pricing_prior.WORLD.sample_example(jax.random.key(0), 4, 4).seen
 
 
-DECIDE = jax.jit(finetune.decide, static_argnums=(0, 1))
-
-
 def run_seed(part, seed, network, params, config) -> dict:
     """Scores of every rule on one draw of products and weeks, plain and adjusted."""
     problem = pricing.PROBLEM
     prices = {name: rule(part.seen) for name, rule in problem.baselines.items()}
-    decide = lambda policy: DECIDE(network, problem, policy, part.seen)
+    compiled = finetune.decide_compiled
+    decide = lambda policy: compiled(network, problem, policy, part.seen)
     prices["pretrained"] = decide(finetune.single(params))
     chosen = "not fine-tuned"
     if config is not None:

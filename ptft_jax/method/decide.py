@@ -64,7 +64,7 @@ def decide(
     n, chosen, certified = num_instances(seen), None, None
     key = lambda stream: cell_key(seed, stream, n)
     padded = network_.pad(seen, shapes.bucket(n))
-    decided_by = jax.jit(finetune.decide, static_argnums=(0, 1))
+    decided_by = finetune.decide_compiled
     rule = lambda policy: decided_by(network, problem, policy, padded)[:n]
     policy, fit = finetune.single(params), None
     if config is not None:

@@ -123,6 +123,9 @@ def decide(network: Across, problem: Problem, stacked: Any, seen: Any) -> Any:
     return problem.decide(seen, stats, output, problem.couple(seen, stats, output))
 
 
+decide_compiled = jax.jit(decide, static_argnums=(0, 1))
+
+
 def _batch_loss(network, problem, seen, weight, batch):
     """Loss on labels of a random part of the instances, as `loss(params, key)`."""
     n = num_instances(seen)

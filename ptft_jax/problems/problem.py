@@ -85,7 +85,7 @@ class ProblemWorld:
       name: as in `problems.WORLDS`.
       description: one line.
       problem: whose instances it draws.
-      sample_law: `(key) -> law`, a draw of the hyper-prior.
+      sample_law: `(key) -> law`, a draw of the hyper-prior, a pytree of arrays.
       sample_instances: `(key, law, n) -> truth`; rows are independent given the law.
       observe: `(key, truth, m) -> seen`, at most m observations of each instance.
       outcome: `(key, truth) -> outcome`, independent of what is seen given the truth.
