@@ -10,7 +10,7 @@ from scipy import stats
 from ptft_jax.method import network as network_
 from ptft_jax.method.network import Across
 from ptft_jax.problems import means_binomial, means_gaussian, means_poisson, means_rule
-from ptft_jax.problems.problem import first
+from ptft_jax.problems.problem import first, pad
 from ptft_jax.tables.problems import DataError
 
 NETWORK = Across(means_rule.NUM_OUTPUTS, width=16, num_latents=4, num_blocks=1, heads=2)
@@ -67,7 +67,7 @@ def test_padding_changes_no_decision(name):
     x, other = program(name)(junk), program(name)(moved)
     np.testing.assert_allclose(x[:5], other[3:], rtol=1e-3, atol=1e-4)
     short = mapped(lambda leaf: leaf[:5], SEEN[name])
-    alone = network_.pad(short, 8)
+    alone = pad(short, 8)
     np.testing.assert_array_equal(program(name)(alone), x)
     np.testing.assert_array_equal(first(SEEN[name], 5)[0], junk[0])
 

@@ -123,7 +123,7 @@ def test_loss_is_of_no_unit(drawn):
 def test_order_of_products_and_padding_change_nothing(drawn, params):
     order = jax.random.permutation(jax.random.key(0), 12)
     shuffled = problem.take(drawn, order)
-    longer = network_.pad(drawn, 17)
+    longer = problem.pad(drawn, 17)
     usual, mixed = everyone(params, drawn), everyone(params, shuffled)
     padded = everyone(params, longer)
     for name, prices in usual.items():

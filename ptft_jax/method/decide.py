@@ -11,11 +11,10 @@ from ptft_jax import gate, shapes
 from ptft_jax.decision_table import rounded
 from ptft_jax.gate import Candidate
 from ptft_jax.method import certify, finetune
-from ptft_jax.method import network as network_
 from ptft_jax.method.certify import Certified
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import Problem, num_instances
+from ptft_jax.problems.problem import Problem, num_instances, pad
 from ptft_jax.streams import cell_key
 
 
@@ -63,7 +62,7 @@ def decide(
     """
     n, chosen, certified = num_instances(seen), None, None
     key = lambda stream: cell_key(seed, stream, n)
-    padded = network_.pad(seen, shapes.bucket(n))
+    padded = pad(seen, shapes.bucket(n))
     decided_by = finetune.decide_compiled
     rule = lambda policy: decided_by(network, problem, policy, padded)[:n]
     policy, fit = finetune.single(params), None

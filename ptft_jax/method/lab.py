@@ -20,7 +20,7 @@ from ptft_jax.method import certify, finetune
 from ptft_jax.method import network as network_
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import ProblemWorld
+from ptft_jax.problems.problem import ProblemWorld, pad
 from ptft_jax.streams import cell_key
 
 POPULATION = 4096  # fresh instances that a certificate's truth is measured on
@@ -119,7 +119,7 @@ def _decisions(
 ) -> Iterator[tuple[str, Any, float, Any]]:
     """Every method's decisions, one method at a time."""
     problem, world, n = lab.world.problem, lab.world, cell.n
-    padded = network_.pad(drawn.seen, shapes.bucket(n))
+    padded = pad(drawn.seen, shapes.bucket(n))
 
     def pretrained():
         return finetune.single(lab.params), None
@@ -206,7 +206,7 @@ def _bounds(lab: ProblemLab, cell: Cell, seen: Any) -> list[dict[str, Any]]:
     problem = lab.world.problem
     fit = finetune.make_fit(problem, lab.network, lab.effort.finetune)
     key = cell_key(cell.seed, "certify", cell.n)
-    padded = network_.pad(seen, shapes.bucket(cell.n))
+    padded = pad(seen, shapes.bucket(cell.n))
     certified = certify.certify(
         lab.network, problem, lab.params, padded, fit, key, lab.delta
     )

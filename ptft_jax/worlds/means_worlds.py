@@ -16,7 +16,7 @@ from jax.scipy import special
 from jaxtyping import Array, Float, Key
 
 from ptft_jax.problems import means_binomial, means_gaussian, means_poisson
-from ptft_jax.problems.problem import Example, ProblemWorld, first
+from ptft_jax.problems.problem import Example, ProblemWorld, first, sample_count
 from ptft_jax.worlds import means_laws, transforms
 from ptft_jax.worlds.means_laws import Law
 
@@ -239,9 +239,8 @@ class ExactWorld(ProblemWorld):
         law_key, truth_key, seen_key, n_key = jax.random.split(key, 4)
         law = self.sample_law(law_key)
         truth = self.sample_instances(truth_key, law, num_instances)
-        u = jax.random.uniform(n_key, maxval=2.0).clip(max=1.0)
-        count = jnp.floor(4.0 * (num_instances / 4.0) ** u + 1e-3).astype(jnp.int32)
-        seen = first(self.observe(seen_key, truth, num_observations), count)
+        seen = self.observe(seen_key, truth, num_observations)
+        seen = first(seen, sample_count(n_key, num_instances))
         decision = self.bayes(law, seen, num_points=QUICK)
         return Example(seen, self.outcome(None, truth._replace(theta=decision)))
 
