@@ -19,10 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import crash_tracts
-from ptft_jax import allocation_baselines, allocation_pretrain, checkpoint, compilation
-from ptft_jax.method import finetune, network
+from ptft_jax import allocation_baselines, compilation
+from ptft_jax.method import catalog, finetune, network
 from ptft_jax.method.finetune import FinetuneConfig
-from ptft_jax.method.network import Across
 from ptft_jax.problems import (
     allocation,
     allocation_counts,
@@ -40,7 +39,7 @@ ORACLE = jax.jit(allocation_baselines.oracle_tau)
 
 def own_rules(problem: Problem, shipped, config: FinetuneConfig | None) -> dict:
     """The network, and with a configuration fine-tuned, `(seen, seed) -> x`."""
-    net, params, _ = shipped
+    net, params = shipped
     decide = jax.jit(lambda p, seen: network.decide(net, problem, p, seen))
     pretrained = lambda seen, seed: decide(params, seen)
     if config is None:
@@ -139,13 +138,7 @@ def main() -> None:
     parser.add_argument("--most-crashes", type=int, default=crash_tracts.MOST_CRASHES)
     args = parser.parse_args()
     compilation.keep_programs()
-    shipped = (
-        checkpoint.load_network(
-            args.weights, Across, allocation_pretrain.KIND["init_params"]
-        )
-        if args.weights
-        else allocation_pretrain.load_shipped()
-    )
+    shipped = catalog.load("allocation", args.weights)
     config = None if args.zero_shot else FinetuneConfig()
     if args.which == "crashes":
         parts = [float(share) for share in args.share.split(",")]

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks import datasets
-from ptft_jax import compilation, count_frequencies, means_networks
+from ptft_jax import compilation, count_frequencies
+from ptft_jax.method import catalog
 from ptft_jax.method import network as network_
 from ptft_jax.problems import means_binomial, means_gaussian, means_poisson
 
@@ -22,12 +23,11 @@ LEAST = 11  # at-bats of a half
 
 def decisions(name: str, seen, more: dict | None = None) -> dict[str, np.ndarray]:
     """What every method says, by name."""
-    world, network, params = means_networks.load(name)
+    problem, (network, params) = catalog.PROBLEMS[name], catalog.load(name)
     found = {
-        key: rule(seen)
-        for key, rule in {**world.problem.baselines, **(more or {})}.items()
+        key: rule(seen) for key, rule in {**problem.baselines, **(more or {})}.items()
     }
-    found["pretrained"] = network_.decide(network, world.problem, params, seen)
+    found["pretrained"] = network_.decide(network, problem, params, seen)
     return {key: np.asarray(x, np.float64) for key, x in found.items()}
 
 

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from ptft_jax import means_networks
+from ptft_jax.method import catalog
 from ptft_jax.method import network as network_
 from ptft_jax.problems import means_gaussian, means_poisson
 from ptft_jax.worlds import means_laws, means_worlds
 from ptft_jax.worlds.means_laws import Law
 
-WORLDS = means_networks.WORLDS
+WORLDS = {
+    world.name: world
+    for world in (means_worlds.GAUSSIAN, means_worlds.BINOMIAL, means_worlds.POISSON)
+}
 PORTFOLIOS = 96
 # the others take a minute to compile
 BY_DEFAULT = [
@@ -87,7 +90,7 @@ def test_samples_have_the_moments_of_the_law():
 @functools.cache
 def risks(name, n=64):
     """Excess costs of all rules on portfolios of a world, as shares of the MLE's."""
-    world, network, params = means_networks.load(name)
+    world, (network, params) = WORLDS[name], catalog.load(name)
 
     def one(key):
         law_key, truth_key, seen_key = jax.random.split(key, 3)
