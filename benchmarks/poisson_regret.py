@@ -17,7 +17,7 @@ from scipy import stats
 from ptft_jax import compilation, count_frequencies
 from ptft_jax.method import catalog
 from ptft_jax.method import network as network_
-from ptft_jax.worlds import means_worlds
+from ptft_jax.worlds import means_portfolios, means_worlds
 from ptft_jax.worlds.means_laws import Law
 
 INTERVALS = 100
@@ -89,7 +89,7 @@ def make_regret(n: int, rules: dict):
     def regret(key, law: Law):
         truth_key, seen_key = jax.random.split(key)
         one = jnp.ones(())
-        portfolio = means_worlds.Portfolio(law, one, 0.0 * one, 0.0 * one)
+        portfolio = means_portfolios.Portfolio(law, one, 0.0 * one, 0.0 * one)
         truth = world.sample_instances(truth_key, portfolio, n)
         seen = world.observe(seen_key, truth, 1)
         best = world.bayes(portfolio, seen, num_points=POINTS)

@@ -9,7 +9,7 @@ from scipy import integrate, stats
 from ptft_jax.method import catalog
 from ptft_jax.method import network as network_
 from ptft_jax.problems import means_gaussian, means_poisson
-from ptft_jax.worlds import means_laws, means_worlds
+from ptft_jax.worlds import means_laws, means_portfolios, means_worlds
 from ptft_jax.worlds.means_laws import Law
 
 WORLDS = {
@@ -29,7 +29,7 @@ def law(*rows):
 
 
 def portfolio(law_, level=1.0, spread=0.0, slope=0.0):
-    return means_worlds.Portfolio(law_, *map(jnp.asarray, (level, spread, slope)))
+    return means_portfolios.Portfolio(law_, *map(jnp.asarray, (level, spread, slope)))
 
 
 def test_bayes_by_hand_for_points():
