@@ -19,15 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import crash_tracts
-from ptft_jax import allocation_baselines, compilation
+from ptft_jax import compilation
+from ptft_jax.allocation import baselines as allocation_baselines
+from ptft_jax.allocation import counts as allocation_counts
+from ptft_jax.allocation import knapsack, trials
 from ptft_jax.method import catalog, finetune, network
 from ptft_jax.method.finetune import FinetuneConfig
-from ptft_jax.problems import (
-    allocation,
-    allocation_counts,
-    allocation_trials,
-    knapsack,
-)
+from ptft_jax.problems import allocation
 from ptft_jax.problems.problem import Problem
 from ptft_jax.worlds import allocation as broad
 from ptft_jax.worlds import three_part
@@ -109,9 +107,7 @@ def run_crashes(parts, seeds: int, shipped, config, most_crashes: int) -> None:
     gaussian = allocation.PROBLEM.baselines
 
     def on_items(rule):
-        to_items = lambda seen: allocation_trials.as_items(
-            seen, allocation_trials.beta_prior(seen)
-        )
+        to_items = lambda seen: trials.as_items(seen, trials.beta_prior(seen))
         return lambda seen: rule(to_items(seen))
 
     own = own_rules(problem, shipped, config)

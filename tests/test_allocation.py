@@ -7,9 +7,12 @@ import polars as pl
 import pytest
 from scipy import optimize
 
-from ptft_jax import allocation_baselines, conformance
+from ptft_jax import conformance
+from ptft_jax.allocation import baselines as allocation_baselines
+from ptft_jax.allocation import counts as allocation_counts
+from ptft_jax.allocation import knapsack
 from ptft_jax.method import network
-from ptft_jax.problems import allocation, allocation_counts, knapsack, problem
+from ptft_jax.problems import allocation, problem
 from ptft_jax.tables.problems import DataError
 from ptft_jax.worlds import allocation as worlds
 from ptft_jax.worlds import three_part

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 from ptft_jax import checkpoint
 from ptft_jax.errors import UsageError
+from ptft_jax.means import rule
 from ptft_jax.method import pretrain
 from ptft_jax.method.network import Across
 from ptft_jax.pretrain import PretrainConfig
-from ptft_jax.problems import means_rule
 from ptft_jax.problems.problem import Problem, ProblemWorld
 from ptft_jax.worlds import (
     allocation,
@@ -38,7 +38,7 @@ class Pretrained(NamedTuple):
 
 
 def _means(world: ProblemWorld) -> Pretrained:
-    network = Across(means_rule.NUM_OUTPUTS, width=32)
+    network = Across(rule.NUM_OUTPUTS, width=32)
     config = PretrainConfig(
         num_steps=1200,
         shapes=((6, 384, 1),),

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 from jaxtyping import Array, Float, Key
 
-from ptft_jax.problems import means_binomial, means_gaussian, means_poisson
+from ptft_jax.means import binomial, gaussian, poisson
 from ptft_jax.problems.problem import Example, ProblemWorld, first, sample_count
 from ptft_jax.worlds import means_laws, means_portfolios
 from ptft_jax.worlds.means_portfolios import Portfolio
@@ -154,27 +154,27 @@ class ExactWorld(ProblemWorld):
 
 def _observe_gaussian(key, truth: Truth, num_observations: int):
     z = jax.random.normal(key, truth.theta.shape)
-    return means_gaussian.Seen(truth.theta + jnp.sqrt(truth.size) * z, truth.size)
+    return gaussian.Seen(truth.theta + jnp.sqrt(truth.size) * z, truth.size)
 
 
 def _observe_binomial(key, truth: Truth, num_observations: int):
     got = jax.random.binomial(key, truth.size, truth.theta)
-    return means_binomial.Seen(got, truth.size)
+    return binomial.Seen(got, truth.size)
 
 
 def _observe_poisson(key, truth: Truth, num_observations: int):
     count = jax.random.poisson(key, truth.size * truth.theta)
-    return means_poisson.Seen(count.astype(truth.theta.dtype), truth.size)
+    return poisson.Seen(count.astype(truth.theta.dtype), truth.size)
 
 
 GAUSSIAN = ExactWorld(
     name="gaussian_means",
     description="normal means of any law, known variances, one observation each",
-    problem=means_gaussian.PROBLEM,
+    problem=gaussian.PROBLEM,
     sample_law=means_portfolios.gaussian_law,
     sample_instances=functools.partial(_sample_instances, KINDS["gaussian"]),
     observe=_observe_gaussian,
-    outcome=lambda key, truth: means_gaussian.Seen(truth.theta, 0.0 * truth.size),
+    outcome=lambda key, truth: gaussian.Seen(truth.theta, 0.0 * truth.size),
     expected_cost=lambda truth, x: jnp.square(x - truth.theta),
     full_information=lambda truth: truth.theta,
     bayes=functools.partial(_bayes, KINDS["gaussian"]),
@@ -183,14 +183,12 @@ GAUSSIAN = ExactWorld(
 BINOMIAL = ExactWorld(
     name="binomial_means",
     description="binomial means of any law of their logits",
-    problem=means_binomial.PROBLEM,
+    problem=binomial.PROBLEM,
     sample_law=means_portfolios.binomial_law,
     sample_instances=functools.partial(_sample_instances, KINDS["binomial"]),
     observe=_observe_binomial,
-    outcome=lambda key, truth: means_binomial.Outcome(truth.theta),
-    expected_cost=lambda truth, x: means_binomial.cost(
-        x, means_binomial.Outcome(truth.theta)
-    ),
+    outcome=lambda key, truth: binomial.Outcome(truth.theta),
+    expected_cost=lambda truth, x: binomial.cost(x, binomial.Outcome(truth.theta)),
     full_information=lambda truth: truth.theta,
     bayes=functools.partial(_bayes, KINDS["binomial"]),
     base=lambda truth: truth.theta * (1.0 - truth.theta) / truth.size,
@@ -198,11 +196,11 @@ BINOMIAL = ExactWorld(
 POISSON = ExactWorld(
     name="poisson_means",
     description="Poisson rates of any law, by exposure",
-    problem=means_poisson.PROBLEM,
+    problem=poisson.PROBLEM,
     sample_law=means_portfolios.poisson_law,
     sample_instances=functools.partial(_sample_instances, KINDS["poisson"]),
     observe=_observe_poisson,
-    outcome=lambda key, truth: means_poisson.Outcome(
+    outcome=lambda key, truth: poisson.Outcome(
         truth.theta, jnp.full_like(truth.size, jnp.inf), truth.size
     ),
     expected_cost=lambda truth, x: truth.size * jnp.square(x - truth.theta),

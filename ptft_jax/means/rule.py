@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ptft_jax import conjugate_eb
-from ptft_jax.problems import mixing
-from ptft_jax.problems.means_family import Family, Raw, View
+from ptft_jax.means import mixing
+from ptft_jax.means.family import Family, Raw, View
 from ptft_jax.problems.problem import Inputs
 
 GRID = 64
