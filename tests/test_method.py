@@ -8,7 +8,7 @@ import pytest
 
 from ptft_jax import experiment, gate, progress, report, shapes
 from ptft_jax.draws import Cell
-from ptft_jax.method import certify, decide, finetune, lab, network
+from ptft_jax.method import certify, crossfit, decide, finetune, lab, network
 from ptft_jax.problems.problem import pad
 
 BRIEF = finetune.FinetuneConfig(num_folds=2, checkpoints=(20, 60), num_rows=4)
@@ -63,7 +63,7 @@ def test_certificates_hold_on_fresh_instances(params):
     assert sum(sizes) == 400
     true = {}
     for half in made.halves:
-        found = certify.scores(
+        found = crossfit.scores(
             launch.NETWORK, launch.PROBLEM, half, fresh, jax.random.key(5)
         )
         for name, values in found.items():

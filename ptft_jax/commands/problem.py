@@ -5,7 +5,14 @@ import pathlib
 
 import polars as pl
 
-from ptft_jax import compilation, data, decision_table, experiment, progress, store
+from ptft_jax import (
+    compilation,
+    data,
+    decision_table,
+    experiment_cells,
+    progress,
+    store,
+)
 from ptft_jax.commands import common, watched_run
 from ptft_jax.errors import UsageError
 from ptft_jax.method import catalog, lab
@@ -39,7 +46,7 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
         )
     preset = options.preset or "quick"
     sizes = options.n or ("32,64,128" if preset == "quick" else "64,256,1024")
-    grid = experiment.Grid(
+    grid = experiment_cells.Grid(
         n=common.numbers("--n", sizes, int),
         observations=common.numbers(
             "--observations", options.observations or "10", int
@@ -51,7 +58,7 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
     compilation.full_precision()
     network, params = catalog.load(world.problem.name, weights)
     room = lab.open_lab(world, network, params, lab.EFFORTS[preset], options.delta)
-    todo = experiment.cells(grid, room.source)
+    todo = experiment_cells.cells(grid, room.source)
     folder = pathlib.Path(options.out or f"results/{world.name}")
     common.check_place("--out", folder, is_folder=True)
     settings = {**options._asdict(), "preset": preset}

@@ -3,7 +3,7 @@
 import pathlib
 from typing import NamedTuple
 
-from ptft_jax import compilation, experiment, lab, sources
+from ptft_jax import compilation, experiment, experiment_cells, lab, sources
 from ptft_jax.commands import common, problem, watched_run
 from ptft_jax.errors import UsageError
 from ptft_jax.method import catalog
@@ -65,7 +65,7 @@ def _grid(options: ValidateOptions, preset: str, quantile: str | None, size):
     parts = [None if part.strip() == "max" else part for part in text.split(",")]
     given = [part for part in parts if part is not None]
     counts = iter(common.numbers("--n", ",".join(given), int) if given else ())
-    return experiment.Grid(
+    return experiment_cells.Grid(
         n=tuple(None if part is None else next(counts) for part in parts),
         observations=common.numbers(
             "--observations", options.observations or "10", int
@@ -109,7 +109,7 @@ def run(
     preset = options.preset or ("quick" if simulated else "full")
     source, quantile, notes = _source(options, reading)
     grid = _grid(options, preset, quantile, source.size)
-    todo = experiment.cells(grid, source)
+    todo = experiment_cells.cells(grid, source)
     compilation.keep_programs()
     compilation.full_precision()
     network, params, _ = common.load_weights(weights)

@@ -27,7 +27,7 @@ def run(
 
     Args:
       room: what the cells have in common.
-      todo: the cells, of `experiment.cells`.
+      todo: the cells, of `experiment_cells.cells`.
       folder: of the run; made if absent.
       settings: what the user asked for, kept in the manifest.
       run_cell: as `experiment.run` takes it.

@@ -10,7 +10,7 @@ import polars as pl
 from ptft_jax import gate, shapes
 from ptft_jax.decision_table import rounded
 from ptft_jax.gate import Candidate
-from ptft_jax.method import certify, finetune
+from ptft_jax.method import certify, crossfit, finetune
 from ptft_jax.method.certify import Certified
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
@@ -79,7 +79,7 @@ def decide(
         "decision_pretrained": before,
     }
     baselines = {name: jax.jit(each)(seen) for name, each in problem.baselines.items()}
-    if n >= certify.LEAST_INSTANCES:
+    if n >= crossfit.LEAST_INSTANCES:
         report("certificates")
         certified = certify.certify(
             network, problem, params, padded, fit, key("certify"), delta
@@ -134,7 +134,7 @@ def describe(summary: dict[str, Any]) -> list[str]:
             f"{chosen['gain']:+.2%} ± {chosen['gain_se']:.2%} saved against pretrained"
         )
     if "delta" not in summary:
-        least = certify.LEAST_INSTANCES
+        least = crossfit.LEAST_INSTANCES
         return [*lines, f"no certificate: it needs at least {least} instances"]
     texts = {
         "pretrained_betting": "certified cost bound, pretrained: at most",

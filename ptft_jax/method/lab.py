@@ -16,7 +16,7 @@ import numpy as np
 
 from ptft_jax import shapes
 from ptft_jax.draws import Cell
-from ptft_jax.method import certify, finetune
+from ptft_jax.method import certify, crossfit, finetune
 from ptft_jax.method import network as network_
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
@@ -186,11 +186,9 @@ def _truths(lab: ProblemLab, cell: Cell, halves) -> tuple[dict[str, float], floa
     means: dict[str, list[float]] = {}
     for half in halves:
         key = cell_key(cell.seed, "left out", cell.n)
-        costs = certify.scores(lab.network, lab.world.problem, half, fresh.seen, key)
-        own = {
-            f"{k}_betting": float(c.clip(half.low, half.high).mean())
-            for k, c in costs.items()
-        }
+        costs = crossfit.scores(lab.network, lab.world.problem, half, fresh.seen, key)
+        low, high = half.low, half.high
+        own = {f"{k}_betting": _mean(c.clip(low, high)) for k, c in costs.items()}
         saved = costs["pretrained"] - costs["finetuned"]
         gain = saved.clip(-half.move, half.move).mean()
         own["finetuned_gain_over_pretrained"] = float(gain)
