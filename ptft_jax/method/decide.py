@@ -63,8 +63,7 @@ def decide(
     n, chosen, certified = num_instances(seen), None, None
     key = lambda stream: cell_key(seed, stream, n)
     padded = pad(seen, shapes.bucket(n))
-    decided_by = finetune.decide_compiled
-    rule = lambda policy: decided_by(network, problem, policy, padded)[:n]
+    rule = lambda policy: finetune.decide_compiled(network, problem, policy, padded)[:n]
     policy, fit = finetune.single(params), None
     if config is not None:
         report("fine-tuning on all instances")
