@@ -19,16 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import crash_tracts
-from ptft_jax import allocation_baselines, allocation_pretrain, checkpoint, compilation
-from ptft_jax.method import finetune, network
+from ptft_jax import compilation
+from ptft_jax.allocation import baselines as allocation_baselines
+from ptft_jax.allocation import counts as allocation_counts
+from ptft_jax.allocation import knapsack, trials
+from ptft_jax.method import catalog, finetune, network
 from ptft_jax.method.finetune import FinetuneConfig
-from ptft_jax.method.network import Across
-from ptft_jax.problems import (
-    allocation,
-    allocation_counts,
-    allocation_trials,
-    knapsack,
-)
+from ptft_jax.problems import allocation
 from ptft_jax.problems.problem import Problem
 from ptft_jax.worlds import allocation as broad
 from ptft_jax.worlds import three_part
@@ -40,7 +37,7 @@ ORACLE = jax.jit(allocation_baselines.oracle_tau)
 
 def own_rules(problem: Problem, shipped, config: FinetuneConfig | None) -> dict:
     """The network, and with a configuration fine-tuned, `(seen, seed) -> x`."""
-    net, params, _ = shipped
+    net, params = shipped
     decide = jax.jit(lambda p, seen: network.decide(net, problem, p, seen))
     pretrained = lambda seen, seed: decide(params, seen)
     if config is None:
@@ -110,9 +107,7 @@ def run_crashes(parts, seeds: int, shipped, config, most_crashes: int) -> None:
     gaussian = allocation.PROBLEM.baselines
 
     def on_items(rule):
-        to_items = lambda seen: allocation_trials.as_items(
-            seen, allocation_trials.beta_prior(seen)
-        )
+        to_items = lambda seen: trials.as_items(seen, trials.beta_prior(seen))
         return lambda seen: rule(to_items(seen))
 
     own = own_rules(problem, shipped, config)
@@ -139,13 +134,7 @@ def main() -> None:
     parser.add_argument("--most-crashes", type=int, default=crash_tracts.MOST_CRASHES)
     args = parser.parse_args()
     compilation.keep_programs()
-    shipped = (
-        checkpoint.load_network(
-            args.weights, Across, allocation_pretrain.KIND["init_params"]
-        )
-        if args.weights
-        else allocation_pretrain.load_shipped()
-    )
+    shipped = catalog.load("allocation", args.weights)
     config = None if args.zero_shot else FinetuneConfig()
     if args.which == "crashes":
         parts = [float(share) for share in args.share.split(",")]

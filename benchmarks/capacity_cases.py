@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import head_laws
-from ptft_jax import checkpoint, head, means_pretrain, risk, types
+from ptft_jax import checkpoint, head, risk, types
+from ptft_jax.means import pretrain as means_pretrain
 from ptft_jax.problems import means, newsvendor
 from ptft_jax.worlds import gaussian_means, lognormal
 

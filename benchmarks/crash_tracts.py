@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import datasets
-from ptft_jax.problems.allocation_trials import Counts
+from ptft_jax.allocation.trials import Counts
 
 FILE = "nyc_crash_tract_year.csv"
 YEAR, CHOSEN, MOST_CRASHES = 2018, 107, 2000

@@ -17,14 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ptft_jax import (
-    checkpoint,
-    compilation,
-    head_laws,
-    means_pretrain,
-    streams,
-    types,
-)
+from ptft_jax import checkpoint, compilation, head_laws, streams, types
+from ptft_jax.means import pretrain as means_pretrain
 from ptft_jax.model import Decision
 from ptft_jax.worlds import WORLDS, gaussian_means, lognormal
 from ptft_jax.worlds.world import World

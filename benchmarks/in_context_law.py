@@ -22,7 +22,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ptft_jax import compilation, means_pretrain, plotting, store, streams
+from ptft_jax import compilation, plotting, store, streams
+from ptft_jax.means import pretrain as means_pretrain
 from ptft_jax.types import Portfolio, enable_x64
 from ptft_jax.worlds import means_posterior
 from theory import laws

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float64, Int
 
 from benchmarks import datasets
 from ptft_jax import streams
-from ptft_jax.problems.demand_law import Seen
+from ptft_jax.pricing.demand_law import Seen
 
 LEAST_WEEKS = 3
 MOST_POINTS = 40  # 121 weeks have no more prices of three weeks each

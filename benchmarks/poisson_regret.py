@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from ptft_jax import compilation, count_frequencies, means_networks
+from ptft_jax import compilation, count_frequencies
+from ptft_jax.method import catalog
 from ptft_jax.method import network as network_
-from ptft_jax.worlds import means_worlds
+from ptft_jax.worlds import means_portfolios, means_worlds
 from ptft_jax.worlds.means_laws import Law
 
 INTERVALS = 100
@@ -73,9 +74,10 @@ PRIORS = {
 
 def methods() -> dict:
     """Estimates by name, the network's last."""
-    world, network, params = means_networks.load("poisson_means")
-    decide = functools.partial(network_.decide, network, world.problem, params)
-    rules = {**world.problem.baselines, **count_frequencies.EQUAL_EXPOSURE}
+    network, params = catalog.load("poisson_means")
+    problem = means_worlds.POISSON.problem
+    decide = functools.partial(network_.decide, network, problem, params)
+    rules = {**problem.baselines, **count_frequencies.EQUAL_EXPOSURE}
     return {**rules, "pretrained": decide}
 
 
@@ -87,7 +89,7 @@ def make_regret(n: int, rules: dict):
     def regret(key, law: Law):
         truth_key, seen_key = jax.random.split(key)
         one = jnp.ones(())
-        portfolio = means_worlds.Portfolio(law, one, 0.0 * one, 0.0 * one)
+        portfolio = means_portfolios.Portfolio(law, one, 0.0 * one, 0.0 * one)
         truth = world.sample_instances(truth_key, portfolio, n)
         seen = world.observe(seen_key, truth, 1)
         best = world.bayes(portfolio, seen, num_points=POINTS)

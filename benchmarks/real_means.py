@@ -13,21 +13,21 @@ import numpy as np
 import polars as pl
 
 from benchmarks import datasets
-from ptft_jax import compilation, count_frequencies, means_networks
+from ptft_jax import compilation, count_frequencies
+from ptft_jax.means import binomial, gaussian, poisson
+from ptft_jax.method import catalog
 from ptft_jax.method import network as network_
-from ptft_jax.problems import means_binomial, means_gaussian, means_poisson
 
 LEAST = 11  # at-bats of a half
 
 
 def decisions(name: str, seen, more: dict | None = None) -> dict[str, np.ndarray]:
     """What every method says, by name."""
-    world, network, params = means_networks.load(name)
+    problem, (network, params) = catalog.PROBLEMS[name], catalog.load(name)
     found = {
-        key: rule(seen)
-        for key, rule in {**world.problem.baselines, **(more or {})}.items()
+        key: rule(seen) for key, rule in {**problem.baselines, **(more or {})}.items()
     }
-    found["pretrained"] = network_.decide(network, world.problem, params, seen)
+    found["pretrained"] = network_.decide(network, problem, params, seen)
     return {key: np.asarray(x, np.float64) for key, x in found.items()}
 
 
@@ -49,7 +49,7 @@ def arcsine(table: pl.DataFrame) -> dict[str, float]:
     """Σ (x − X₂)² − Σ 1/(4 N₂) of each method, over that of x = X₁."""
     table = table.filter(pl.col("AB1") >= LEAST)
     hits, at_bats = table["H1"].to_numpy(), table["AB1"].to_numpy()
-    seen = means_gaussian.Seen(*_floats(_angle(hits, at_bats), 0.25 / at_bats))
+    seen = gaussian.Seen(*_floats(_angle(hits, at_bats), 0.25 / at_bats))
     judged = table["AB2"].to_numpy() >= LEAST
     later = table["AB2"].to_numpy()[judged]
     target = _angle(table["H2"].to_numpy()[judged], later)
@@ -64,7 +64,7 @@ def arcsine(table: pl.DataFrame) -> dict[str, float]:
 def hits_by_at_bats(table: pl.DataFrame) -> dict[str, float]:
     """RMSE of second-half hits, the average times the second half's at-bats."""
     table = table.filter(pl.col("AB1") >= LEAST)
-    seen = means_binomial.Seen(*_floats(table["H1"], table["AB1"]))
+    seen = binomial.Seen(*_floats(table["H1"], table["AB1"]))
     later, target = table["AB2"].to_numpy(), table["H2"].to_numpy()
     judged = later >= LEAST
     found = decisions("binomial_means", seen)
@@ -77,14 +77,14 @@ def hits_by_hits(table: pl.DataFrame) -> dict[str, float]:
     hit = pl.col("H1") + pl.col("H2") > 0
     table = table.filter((pl.col("pitcher") == 0) & hit)
     target = table["H2"].to_numpy()
-    seen = means_poisson.Seen(*_floats(table["H1"], np.ones(len(table))))
+    seen = poisson.Seen(*_floats(table["H1"], np.ones(len(table))))
     found = decisions("poisson_means", seen, count_frequencies.EQUAL_EXPOSURE)
     return {key: np.sqrt(np.square(x - target).mean()) for key, x in found.items()}
 
 
 def efron_morris(table: pl.DataFrame) -> dict[str, float]:
     """Σ (x − rest of the season's average)², 18 batters of 45 at-bats."""
-    seen = means_binomial.Seen(*_floats(table["Hits"], table["AtBats"]))
+    seen = binomial.Seen(*_floats(table["Hits"], table["AtBats"]))
     target = table["RemainingAverage"].to_numpy()
     found = decisions("binomial_means", seen)
     return {key: np.square(x - target).sum() for key, x in found.items()}

@@ -16,39 +16,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import orange_juice
-from ptft_jax import checkpoint, compilation, provenance, store
-from ptft_jax.method import finetune
-from ptft_jax.method import network as network_
-from ptft_jax.method.network import Across
+from ptft_jax import compilation, provenance, store
+from ptft_jax.method import catalog, finetune
 from ptft_jax.problems import pricing
-from ptft_jax.worlds import pricing_prior
 
 REFERENCE = "own_regression"
 METHODS = ("pretrained", "finetuned")
-
-
-def load_network(path: str | None):
-    """The network, shipped or of a file."""
-    init = lambda net, key: network_.init(net, pricing.PROBLEM, example(), key)
-    kind = {"make_network": Across, "init_params": init}
-    if path is None:
-        return checkpoint.load_shipped("pricing", **kind)
-    return checkpoint.load_network(path, **kind)
-
-
-def example():
-    """Products of the shapes that the network takes."""
-    return pricing_prior.WORLD.sample_example(jax.random.key(0), 4, 4).seen
-
-
-DECIDE = jax.jit(finetune.decide, static_argnums=(0, 1))
 
 
 def run_seed(part, seed, network, params, config) -> dict:
     """Scores of every rule on one draw of products and weeks, plain and adjusted."""
     problem = pricing.PROBLEM
     prices = {name: rule(part.seen) for name, rule in problem.baselines.items()}
-    decide = lambda policy: DECIDE(network, problem, policy, part.seen)
+    compiled = finetune.decide_compiled
+    decide = lambda policy: compiled(network, problem, policy, part.seen)
     prices["pretrained"] = decide(finetune.single(params))
     chosen = "not fine-tuned"
     if config is not None:
@@ -94,7 +75,7 @@ def main() -> None:
     args = parser.parse_args()
     compilation.keep_programs()
     weeks = orange_juice.load()
-    network, params, _ = load_network(args.weights)
+    network, params = catalog.load("pricing", args.weights)
     params = jax.tree.map(jnp.asarray, params)
     config = None if args.pretrained_only else finetune.FinetuneConfig()
     made_by = {"weights": provenance.fingerprint(params), "config": repr(config)}

@@ -119,7 +119,7 @@ def load_shipped(name: str = SHIPPED, **kind: Any) -> tuple[Any, Any, dict[str, 
     """A pretrained network that comes with the package.
 
     Args:
-      name: of the weights; `newsvendor`, or `means` by `means_pretrain.load_shipped`.
+      name: of the weights; `newsvendor`, or `means` by `means.pretrain.load_shipped`.
       **kind: what `load_network` needs beside the path.
 
     Returns:

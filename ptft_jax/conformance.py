@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from ptft_jax.method import network as network_
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import ProblemWorld, num_instances, take
+from ptft_jax.problems.problem import ProblemWorld, num_instances, pad, take
 
 MOST_ERRORS = 5.0
 NUM_LAWS = 32
@@ -150,7 +150,7 @@ def _network(world, drawn, key) -> list[Finding]:
     # costs rather than decisions, which may jump where two are equally good
     unit = jnp.abs(cost(x)).mean() + 1e-30
     far = lambda other: float(jnp.abs(cost(other) - cost(x)).mean() / unit)
-    longer = decide(network_.pad(seen, 2 * n))
+    longer = decide(pad(seen, 2 * n))
     order = jax.random.permutation(order_key, n)
     mixed = jax.tree.map(
         lambda leaf: leaf[jnp.argsort(order)], decide(take(seen, order))

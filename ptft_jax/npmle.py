@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ptft_jax.problems import means_family, mixing
+from ptft_jax.means import family as means_family
+from ptft_jax.means import mixing
 
 EVEN, QUANTILES = 200, 100
 CYCLES = 300

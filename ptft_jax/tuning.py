@@ -8,16 +8,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ptft_jax import features, risk, statistics, train, types
+from ptft_jax import features, finetuning_steps, risk, statistics, types
 from ptft_jax.model import Network
 from ptft_jax.problems import newsvendor
 from ptft_jax.risk import Rows
 from ptft_jax.types import Portfolio
-
-AVERAGE_DECAY = 0.95
 
 
 class Class(NamedTuple):
@@ -120,19 +117,6 @@ def _batch_loss(network, portfolio, weight, batch):
     return loss
 
 
-def _optimizer(mask, rate, num_steps):
-    schedule = optax.linear_schedule(1.0, 0.2, num_steps)
-    trained = optax.stateless(lambda updates, _: updates * mask)
-    # Masked before the norm is taken, so that what is kept does not slow the rest.
-    return optax.chain(
-        trained,
-        optax.clip_by_global_norm(1.0),
-        optax.scale_by_adam(b2=0.99),
-        optax.scale_by_schedule(schedule),
-        optax.scale(-rate),
-    )
-
-
 def train_folds(
     network: Network,
     checkpoints: tuple[int, ...],
@@ -158,32 +142,10 @@ def train_folds(
     Returns:
       Parameters, every leaf with leading axes [checkpoints, folds].
     """
-    first, restore, mask = train.flatten(params, which.mask)
-    optimizer = _optimizer(mask, which.rate, checkpoints[-1])
-    marks = jnp.asarray(checkpoints)
-
-    def fit(fold):
-        weight, fold_key = fold
-        of_tree = _batch_loss(network, portfolio, weight, batch)
-        loss = lambda vector, key: of_tree(restore(vector), key)
-        advance = train.make_steps(loss, optimizer, AVERAGE_DECAY)
-
-        def step(carry, i):
-            state, kept = carry
-            state, _ = advance(state, jax.random.fold_in(fold_key, i)[None])
-            # Every step overwrites the slot of the next checkpoint, so one compiled
-            # step serves them all.
-            kept = kept.at[jnp.searchsorted(marks, i + 1)].set(state.average)
-            return (state, kept), None
-
-        start = train.init(first, optimizer), jnp.zeros((len(marks), first.size))
-        return jax.lax.scan(step, start, jnp.arange(checkpoints[-1]))[0][1]
-
-    keys = jax.random.split(key, weights.shape[0])
-    # One fold after the other: products with shared weights run faster on a CPU than
-    # K small ones side by side, and compile once.
-    kept = jax.lax.map(fit, (weights, keys))
-    return jax.vmap(jax.vmap(restore))(jnp.swapaxes(kept, 0, 1))
+    make_loss = lambda weight: _batch_loss(network, portfolio, weight, batch)
+    return finetuning_steps.train_folds(
+        make_loss, checkpoints, params, which.mask, which.rate, weights, key
+    )
 
 
 def held_out_costs(

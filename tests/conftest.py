@@ -4,7 +4,7 @@ import jax
 import pytest
 import tiny
 
-from ptft_jax import compilation
+from ptft_jax import compilation, data
 
 MOST_MAPPINGS = 30_000
 
@@ -40,3 +40,13 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny.write_csv(tmp_path / "good.csv", tiny.demand())
     return tmp_path
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text, **options):
+        path = tmp_path / "demand.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return data.read(path, **options)
+
+    return read_text

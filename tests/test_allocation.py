@@ -7,12 +7,13 @@ import polars as pl
 import pytest
 from scipy import optimize
 
-from ptft_jax import allocation_baselines, conformance
+from ptft_jax.allocation import baselines as allocation_baselines
+from ptft_jax.allocation import counts as allocation_counts
+from ptft_jax.allocation import knapsack
 from ptft_jax.method import network
-from ptft_jax.problems import allocation, allocation_counts, knapsack, problem
+from ptft_jax.problems import allocation, problem
 from ptft_jax.tables.problems import DataError
 from ptft_jax.worlds import allocation as worlds
-from ptft_jax.worlds import three_part
 
 PROBLEM, WORLD = allocation.PROBLEM, worlds.WORLD
 NETWORK = network.Across(allocation.NUM_OUTPUTS, width=8, num_latents=3, heads=2)
@@ -194,69 +195,6 @@ def test_a_label_that_is_not_independent_is_found_out():
     assert gap.mean() < -4.0 * gap.std() / 500**0.5
 
 
-def values(world, seeds, n, rules):
-    """Values of full information, Bayes and rules, over what Bayes expects, by seed."""
-
-    def one(key):
-        law_key, truth_key, seen_key = jax.random.split(key, 3)
-        law = world.sample_law(law_key)
-        truth = world.sample_instances(truth_key, law, n)
-        seen = world.observe(seen_key, truth, 1)
-        value = lambda x: -world.expected_cost(truth, x).sum()
-        bayes = world.bayes(law, seen)
-        expected = seen.weight * worlds.posterior_mean(law, seen) * bayes
-        found = [world.full_information(truth), bayes]
-        found += [rule(seen) for rule in rules.values()]
-        return jnp.stack([value(x) for x in found]) / expected.sum()
-
-    keys = jax.random.split(jax.random.key(7), seeds)
-    return np.asarray(jax.jit(jax.vmap(one))(keys))
-
-
-@pytest.mark.slow
-def test_no_baseline_beats_bayes():
-    value = values(WORLD, 150, 64, PROBLEM.baselines)
-    assert (value[:, :1] - value > -1e-4 * abs(value[:, :1])).all()
-    bayes = value[:, 1]
-    assert abs(bayes.mean() - 1.0) < 4.0 * bayes.std() / len(bayes) ** 0.5
-    for i, name in enumerate(PROBLEM.baselines):
-        lead = bayes - value[:, 2 + i]
-        assert lead.mean() > -3.0 * lead.std() / len(lead) ** 0.5, name
-
-
-def test_posterior_mean_is_that_of_simulated_items():
-    # kinds that only precision tells apart: the mean of θ given μ̂ by kind
-    law, _, _ = draw(8, 4)
-    truth = WORLD.sample_instances(jax.random.key(0), law, 200_000)
-    seen = WORLD.observe(jax.random.key(1), truth, 1)
-    posterior = jax.jit(worlds.posterior_mean)(law, seen)
-    off = truth.theta - posterior
-    for test in (jnp.ones_like(off), seen.estimate, jnp.log(seen.precision)):
-        moment = np.asarray(off * (test - test.mean() + 1.0), float)
-        assert abs(moment.mean()) < 4.5 * moment.std() / len(moment) ** 0.5
-
-
-PUBLISHED = {
-    "saa": 0.086,
-    "eb_moments": 0.56,
-    "eb_likelihood": 0.53,
-    "eb_sure": 0.69,
-    "box_stein": 0.63,
-    "stein_reg": 0.59,
-}
-
-
-def test_three_part_is_as_published():
-    rules = {name: PROBLEM.baselines[name] for name in PUBLISHED}
-    share = values(three_part.WORLD, 60, 96, rules)
-    np.testing.assert_allclose(share[:, :2], 1.0, atol=1e-4)
-    for i, (name, published) in enumerate(PUBLISHED.items()):
-        found = share[:, 2 + i]
-        # the published figures are of about as many seeds
-        error = float(2.0**0.5 * found.std() / len(found) ** 0.5)
-        assert found.mean() == pytest.approx(published, abs=4.0 * error), name
-
-
 def test_table_names_all_bad_rows():
     good = pl.DataFrame(
         {
@@ -301,9 +239,3 @@ def test_counts_are_read_and_checked():
     bad = good.with_columns(pl.Series("successes", [5, 0]))
     with pytest.raises(DataError, match="row 1: 5 successes of 4 trials"):
         allocation_counts.PROBLEM.read(bad)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("world", [WORLD, three_part.WORLD], ids=lambda w: w.name)
-def test_worlds_conform(world):
-    conformance.require(world, jax.random.key(0), num_instances=96)

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from ptft_jax import allocation_baselines, allocation_worths
-from ptft_jax.problems import (
-    allocation,
-    allocation_counts,
-    allocation_trials,
-    problem,
-)
-from ptft_jax.problems.allocation_trials import Counts
+from ptft_jax.allocation import baselines as allocation_baselines
+from ptft_jax.allocation import counts as allocation_counts
+from ptft_jax.allocation import trials as allocation_trials
+from ptft_jax.allocation import worths
+from ptft_jax.allocation.trials import Counts
+from ptft_jax.problems import allocation, problem
 
 COUNTS = allocation_counts.PROBLEM
 RULES = allocation_baselines.GAUSSIAN
@@ -23,7 +21,7 @@ def test_shrinkage_changes_the_order_by_hand():
     # budget for one of two; r_j(τ) ∝ ν_j μ̂_j/(ν_j + τ): 2/(1 + 10τ) against 1/(1 + τ)
     seen = allocation.items(*map(jnp.array, ([2.0, 1.0], [0.1, 1.0], [2.0, 2.0])))
     np.testing.assert_array_equal(RULES["saa"](seen), [1.0, 0.0])
-    found = jax.jit(lambda s: allocation_worths.path(allocation_worths.worths(s)))(seen)
+    found = jax.jit(lambda s: worths.path(worths.worths(s)))(seen)
     taus = np.linspace(0.0, 5.0, 101) * 0.55  # the median precision
     first = 2.0 / (1.0 + 10.0 * taus) > 1.0 / (1.0 + taus)
     np.testing.assert_array_equal(np.asarray(found.x[:, 0]), first)
@@ -53,8 +51,8 @@ def test_prior_variances_maximise_and_minimise_what_they_should():
             bounds=(-5.0, 5.0),
             method="bounded",
         )
-        of = allocation_worths.worths(seen)
-        scores = allocation_worths.shrunk(of, jnp.float32(np.exp(found.x)))
+        of = worths.worths(seen)
+        scores = worths.shrunk(of, jnp.float32(np.exp(found.x)))
         chosen = np.argsort(-np.asarray(scores))[:40]
         x = np.asarray(rule(seen))
         assert x[chosen].sum() >= 38.0  # the grid is 12 % wide

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from ptft_jax import head, head_laws, means_model, means_pretrain, risk, types
+from ptft_jax import head, head_laws, risk, types
+from ptft_jax.means import model as means_model
+from ptft_jax.means import pretrain as means_pretrain
 from ptft_jax.model import Decision, rms_norm
 from ptft_jax.worlds import WORLDS, gaussian_means, lognormal
 

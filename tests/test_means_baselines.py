@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from ptft_jax import conjugate_eb, count_frequencies, means_baselines, npmle
-from ptft_jax.problems import means_binomial, means_gaussian, means_poisson, mixing
+from ptft_jax import conjugate_eb, count_frequencies, npmle
+from ptft_jax.means import baselines as means_baselines
+from ptft_jax.means import binomial, mixing, poisson
+from ptft_jax.means import gaussian as means_gaussian
 
 RULES = {
     "gaussian": means_gaussian.PROBLEM.baselines,
-    "binomial": means_binomial.PROBLEM.baselines,
-    "poisson": means_poisson.PROBLEM.baselines | count_frequencies.EQUAL_EXPOSURE,
+    "binomial": binomial.PROBLEM.baselines,
+    "poisson": poisson.PROBLEM.baselines | count_frequencies.EQUAL_EXPOSURE,
 }
 
 
@@ -20,7 +22,7 @@ def gaussian(estimate, variance):
 
 def counts(values, exposure=1.0):
     values = jnp.array(values, float)
-    return means_poisson.Seen(values, jnp.full_like(values, exposure))
+    return poisson.Seen(values, jnp.full_like(values, exposure))
 
 
 def some(name, n=40, seed=0):
@@ -33,7 +35,7 @@ def some(name, n=40, seed=0):
     if name == "binomial":
         trials = rng.integers(3, 60, n)
         y = rng.binomial(trials, rng.beta(4.0, 8.0, n))
-        return means_binomial.Seen(jnp.array(y, float), jnp.array(trials, float))
+        return binomial.Seen(jnp.array(y, float), jnp.array(trials, float))
     return counts(rng.poisson(rng.gamma(2.0, 3.0, n)))
 
 
@@ -55,9 +57,9 @@ def test_james_stein_by_hand():
 def test_grand_means_by_hand():
     seen = gaussian([0.0, 5.0], [1.0, 4.0])
     np.testing.assert_allclose(means_baselines.gaussian_grand_mean(seen), 1.0)
-    seen = means_binomial.Seen(jnp.array([1.0, 4.0]), jnp.array([2.0, 18.0]))
+    seen = binomial.Seen(jnp.array([1.0, 4.0]), jnp.array([2.0, 18.0]))
     np.testing.assert_allclose(means_baselines.binomial_grand_mean(seen), 0.25)
-    seen = means_poisson.Seen(jnp.array([3.0, 1.0]), jnp.array([1.0, 7.0]))
+    seen = poisson.Seen(jnp.array([3.0, 1.0]), jnp.array([1.0, 7.0]))
     np.testing.assert_allclose(means_baselines.poisson_grand_mean(seen), 0.5)
     np.testing.assert_allclose(means_baselines.poisson_mle(seen), [3.0, 1.0 / 7.0])
 
@@ -100,7 +102,7 @@ def _filled(y, fitted, top):
 
 
 def test_frequencies_say_nothing_where_exposures_differ():
-    seen = means_poisson.Seen(jnp.array([1.0, 2.0, 0.0]), jnp.array([1.0, 2.0, 0.0]))
+    seen = poisson.Seen(jnp.array([1.0, 2.0, 0.0]), jnp.array([1.0, 2.0, 0.0]))
     for rule in count_frequencies.EQUAL_EXPOSURE.values():
         np.testing.assert_array_equal(rule(seen), [np.nan, np.nan, 0.0])
 
@@ -128,8 +130,8 @@ def test_parametric_priors_maximise_the_likelihood(name):
     seen = some(name)
     module = {
         "gaussian": means_gaussian,
-        "binomial": means_binomial,
-        "poisson": means_poisson,
+        "binomial": binomial,
+        "poisson": poisson,
     }[name]
     prior = module.FAMILY.prior(seen)
     mine = np.array([float(prior.mean), float(prior.size)])
@@ -151,7 +153,7 @@ def test_npmle_finds_two_far_points():
 @pytest.mark.parametrize("name", ["gaussian", "poisson"])
 def test_npmle_is_within_three_thousandths_of_the_largest_likelihood(name):
     seen = some(name, n=200)
-    family = {"gaussian": means_gaussian, "poisson": means_poisson}[name].FAMILY
+    family = {"gaussian": means_gaussian, "poisson": poisson}[name].FAMILY
     view = family.view(seen)
     theta = family.invert(npmle._grid(view))[None]
     likelihood = mixing.likelihood(family.log_likelihood(seen, theta))
@@ -186,7 +188,7 @@ def test_gaussian_rules_follow_shift_and_scale():
 def test_all_rules_are_finite_at_the_edges():
     edges = {
         "gaussian": gaussian([0.0, 0.0, 0.0, 1e6], [1.0, 1e-6, 1e6, 1.0]),
-        "binomial": means_binomial.Seen(jnp.zeros(4), jnp.array([1.0, 2.0, 3.0, 0.0])),
+        "binomial": binomial.Seen(jnp.zeros(4), jnp.array([1.0, 2.0, 3.0, 0.0])),
         "poisson": counts([0.0, 0.0, 0.0]),
     }
     for name, seen in edges.items():

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import checkpoint, means_model, means_pretrain, pretrain, risk, types
+from ptft_jax import checkpoint, pretrain, risk, types
+from ptft_jax.means import model as means_model
+from ptft_jax.means import pretrain as means_pretrain
 from ptft_jax.worlds import gaussian_means, means_posterior
 
 NETWORK = means_model.MeansNetwork(width=16, num_latents=4)

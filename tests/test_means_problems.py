@@ -7,32 +7,32 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from ptft_jax.means import binomial, gaussian, poisson, rule
 from ptft_jax.method import network as network_
 from ptft_jax.method.network import Across
-from ptft_jax.problems import means_binomial, means_gaussian, means_poisson, means_rule
-from ptft_jax.problems.problem import first
+from ptft_jax.problems.problem import first, pad
 from ptft_jax.tables.problems import DataError
 
-NETWORK = Across(means_rule.NUM_OUTPUTS, width=16, num_latents=4, num_blocks=1, heads=2)
+NETWORK = Across(rule.NUM_OUTPUTS, width=16, num_latents=4, num_blocks=1, heads=2)
 KEY = jax.random.key(0)
 SEEN = {
-    "gaussian": means_gaussian.Seen(
+    "gaussian": gaussian.Seen(
         jnp.array([0.3, -1.2, 2.5, 0.1, 4.0, -0.7, 1.1, 0.9]),
         jnp.array([1.0, 0.5, 2.0, 1.0, 0.3, 0.8, 1.5, 1.0]),
     ),
-    "binomial": means_binomial.Seen(
+    "binomial": binomial.Seen(
         jnp.array([3.0, 0.0, 12.0, 7.0, 40.0, 1.0, 2.0, 9.0]),
         jnp.array([10.0, 4.0, 30.0, 9.0, 160.0, 2.0, 2.0, 50.0]),
     ),
-    "poisson": means_poisson.Seen(
+    "poisson": poisson.Seen(
         jnp.array([0.0, 3.0, 1.0, 12.0, 7.0, 0.0, 2.0, 25.0]),
         jnp.array([1.0, 2.0, 0.5, 4.0, 1.0, 3.0, 1.0, 2.0]),
     ),
 }
 MODULES = {
-    "gaussian": means_gaussian,
-    "binomial": means_binomial,
-    "poisson": means_poisson,
+    "gaussian": gaussian,
+    "binomial": binomial,
+    "poisson": poisson,
 }
 
 
@@ -67,7 +67,7 @@ def test_padding_changes_no_decision(name):
     x, other = program(name)(junk), program(name)(moved)
     np.testing.assert_allclose(x[:5], other[3:], rtol=1e-3, atol=1e-4)
     short = mapped(lambda leaf: leaf[:5], SEEN[name])
-    alone = network_.pad(short, 8)
+    alone = pad(short, 8)
     np.testing.assert_array_equal(program(name)(alone), x)
     np.testing.assert_array_equal(first(SEEN[name], 5)[0], junk[0])
 
@@ -84,7 +84,7 @@ def test_at_output_zero_the_rule_is_parametric_empirical_bayes(name):
 def test_gaussian_decisions_follow_shift_and_scale():
     seen = SEEN["gaussian"]
     x = program("gaussian")(seen)
-    moved = means_gaussian.Seen(5.0 * seen.estimate - 30.0, 25.0 * seen.variance)
+    moved = gaussian.Seen(5.0 * seen.estimate - 30.0, 25.0 * seen.variance)
     np.testing.assert_allclose(
         program("gaussian")(moved), 5.0 * x - 30.0, rtol=1e-3, atol=5e-3
     )
@@ -149,7 +149,7 @@ def test_what_is_left_out_tells_the_cost_of_a_rule_without_bias(name):
 
 def test_what_is_left_of_a_gaussian_is_one_of_more_variance():
     seen = draw("gaussian", KEY, 100_000)
-    rest, outcome = means_gaussian.leave_out(jax.random.key(5), seen)
+    rest, outcome = gaussian.leave_out(jax.random.key(5), seen)
     y, out = np.asarray(rest.estimate), np.asarray(outcome.estimate)
     for value, variance in ((y, rest.variance), (out, outcome.variance)):
         expected = float(variance[0])
@@ -159,8 +159,8 @@ def test_what_is_left_of_a_gaussian_is_one_of_more_variance():
 
 def test_trials_left_out_are_drawn_without_replacement():
     n = 40_000
-    seen = means_binomial.Seen(jnp.full(n, 13.0), jnp.full(n, 40.0))
-    rest, outcome = means_binomial.leave_out(jax.random.key(6), seen)
+    seen = binomial.Seen(jnp.full(n, 13.0), jnp.full(n, 40.0))
+    rest, outcome = binomial.leave_out(jax.random.key(6), seen)
     np.testing.assert_array_equal(rest.trials, 32.0)
     counts = np.bincount(np.asarray(jnp.round(8.0 * outcome.share), int), minlength=9)
     np.testing.assert_array_equal(
@@ -172,18 +172,18 @@ def test_trials_left_out_are_drawn_without_replacement():
 
 
 def test_extreme_instances_are_split():
-    seen = means_binomial.Seen(
+    seen = binomial.Seen(
         jnp.array([0.0, 5.0, 1.0, 50_000.0, 0.0]),
         jnp.array([5.0, 5.0, 1.0, 100_000.0, 0.0]),
     )
-    rest, outcome = means_binomial.leave_out(KEY, seen)
+    rest, outcome = binomial.leave_out(KEY, seen)
     np.testing.assert_array_equal(rest.trials, [4.0, 4.0, 0.0, 99_000.0, 0.0])
     np.testing.assert_array_equal(rest.successes[:3], [0.0, 4.0, 0.0])
     np.testing.assert_array_equal(outcome.share[:3], [0.0, 1.0, 1.0])
     assert abs(float(outcome.share[3]) - 0.5) < 5.0 * 0.5 / 1000**0.5
-    count = means_poisson.Seen(jnp.array([0.0, 0.0]), jnp.array([1.0, 0.0]))
-    rest, outcome = means_poisson.leave_out(KEY, count)
-    np.testing.assert_array_equal(means_poisson.cost(jnp.ones(2), outcome), [1.0, 0.0])
+    count = poisson.Seen(jnp.array([0.0, 0.0]), jnp.array([1.0, 0.0]))
+    rest, outcome = poisson.leave_out(KEY, count)
+    np.testing.assert_array_equal(poisson.cost(jnp.ones(2), outcome), [1.0, 0.0])
 
 
 READ = {
@@ -205,7 +205,7 @@ def test_a_table_is_read(name):
 
 def test_exposure_is_one_where_the_table_has_none():
     table = pl.DataFrame({"instance": ["a"], "count": [4]})
-    seen, _ = means_poisson.PROBLEM.read(table)
+    seen, _ = poisson.PROBLEM.read(table)
     np.testing.assert_array_equal(seen.exposure, [1.0])
 
 
@@ -218,7 +218,7 @@ def test_one_message_names_all_bad_rows():
         }
     )
     with pytest.raises(DataError) as raised:
-        means_binomial.PROBLEM.read(table)
+        binomial.PROBLEM.read(table)
     message = str(raised.value)
     assert "6 problems" in message
     for row in ("row 3, column 'successes': 2.5", "row 4: 'b' again, after row 3"):
@@ -230,4 +230,4 @@ def test_one_message_names_all_bad_rows():
 
 def test_missing_columns_are_named():
     with pytest.raises(DataError, match="no column 'variance'"):
-        means_gaussian.PROBLEM.read(pl.DataFrame({"instance": [1], "estimate": [1.0]}))
+        gaussian.PROBLEM.read(pl.DataFrame({"instance": [1], "estimate": [1.0]}))

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from ptft_jax import means_networks
+from ptft_jax.means import gaussian, poisson
+from ptft_jax.method import catalog
 from ptft_jax.method import network as network_
-from ptft_jax.problems import means_gaussian, means_poisson
-from ptft_jax.worlds import means_laws, means_worlds
+from ptft_jax.worlds import means_laws, means_portfolios, means_worlds
 from ptft_jax.worlds.means_laws import Law
 
-WORLDS = means_networks.WORLDS
+WORLDS = {
+    world.name: world
+    for world in (means_worlds.GAUSSIAN, means_worlds.BINOMIAL, means_worlds.POISSON)
+}
 PORTFOLIOS = 96
 # the others take a minute to compile
 BY_DEFAULT = [
@@ -26,13 +29,13 @@ def law(*rows):
 
 
 def portfolio(law_, level=1.0, spread=0.0, slope=0.0):
-    return means_worlds.Portfolio(law_, *map(jnp.asarray, (level, spread, slope)))
+    return means_portfolios.Portfolio(law_, *map(jnp.asarray, (level, spread, slope)))
 
 
 def test_bayes_by_hand_for_points():
     # y = 0 under N(±1, 1) with masses ¼ and ¾: equal likelihoods
     points = portfolio(law((-1.0, -1.0, 0.25), (1.0, 1.0, 0.75)))
-    seen = means_gaussian.Seen(jnp.array([0.0, 0.5]), jnp.array([1.0, 1.0]))
+    seen = gaussian.Seen(jnp.array([0.0, 0.5]), jnp.array([1.0, 1.0]))
     x = means_worlds.GAUSSIAN.bayes(points, seen)
     odds = 3.0 * np.exp(1.0)  # at ½: e^{-1/8} against e^{-9/8}
     np.testing.assert_allclose(x, [0.5, (odds - 1.0) / (odds + 1.0)], rtol=1e-5)
@@ -41,7 +44,7 @@ def test_bayes_by_hand_for_points():
 def test_bayes_is_the_mean_of_a_truncated_normal():
     ends = portfolio(law((-1.0, 30.0, 1.0)))
     y, sd = np.array([-4.0, 0.0, 12.0, 29.9, 40.0]), np.array([1.0, 0.2, 0.5, 2.0, 1.0])
-    seen = means_gaussian.Seen(jnp.array(y, jnp.float32), jnp.array(sd**2, jnp.float32))
+    seen = gaussian.Seen(jnp.array(y, jnp.float32), jnp.array(sd**2, jnp.float32))
     x = means_worlds.GAUSSIAN.bayes(ends, seen)
     exact = stats.truncnorm((-1.0 - y) / sd, (30.0 - y) / sd, y, sd).mean()
     np.testing.assert_allclose(x, exact, rtol=2e-4, atol=2e-4)
@@ -50,7 +53,7 @@ def test_bayes_is_the_mean_of_a_truncated_normal():
 def test_poisson_bayes_is_a_ratio_of_integrals():
     law_ = law((0.0, 0.0, 0.3), (1.0, 40.0, 0.7))
     y, e = np.array([0.0, 1.0, 9.0, 60.0]), np.array([1.0, 0.5, 1.0, 2.0])
-    seen = means_poisson.Seen(jnp.array(y, jnp.float32), jnp.array(e, jnp.float32))
+    seen = poisson.Seen(jnp.array(y, jnp.float32), jnp.array(e, jnp.float32))
     x = means_worlds.POISSON.bayes(portfolio(law_), seen)
 
     def exact(y, e):
@@ -87,7 +90,7 @@ def test_samples_have_the_moments_of_the_law():
 @functools.cache
 def risks(name, n=64):
     """Excess costs of all rules on portfolios of a world, as shares of the MLE's."""
-    world, network, params = means_networks.load(name)
+    world, (network, params) = WORLDS[name], catalog.load(name)
 
     def one(key):
         law_key, truth_key, seen_key = jax.random.split(key, 3)

@@ -8,7 +8,8 @@ import pytest
 
 from ptft_jax import experiment, gate, progress, report, shapes
 from ptft_jax.draws import Cell
-from ptft_jax.method import certify, decide, finetune, lab, network
+from ptft_jax.method import certify, crossfit, decide, finetune, lab, network
+from ptft_jax.problems.problem import pad
 
 BRIEF = finetune.FinetuneConfig(num_folds=2, checkpoints=(20, 60), num_rows=4)
 FIT = finetune.make_fit(launch.PROBLEM, launch.NETWORK, BRIEF)
@@ -48,13 +49,13 @@ def test_padding_changes_no_decision_of_a_policy(params):
     policy = jax.tree.map(lambda leaf: jnp.stack([leaf, 1.1 * leaf]), params)
     rule = lambda s: finetune.mean_outputs(launch.NETWORK, launch.PROBLEM, policy, s)[0]
     np.testing.assert_allclose(
-        rule(network.pad(seen, 32))[:20], rule(seen), rtol=1e-4, atol=1e-5
+        rule(pad(seen, 32))[:20], rule(seen), rtol=1e-4, atol=1e-5
     )
 
 
 def test_certificates_hold_on_fresh_instances(params):
     _, seen = draw(400)
-    padded = network.pad(seen, shapes.bucket(400))
+    padded = pad(seen, shapes.bucket(400))
     given = (launch.NETWORK, launch.PROBLEM, params, padded, FIT)
     made = certify.certify(*given, jax.random.key(4), 0.05)
     _, fresh = draw(4096, seed=9)
@@ -62,7 +63,7 @@ def test_certificates_hold_on_fresh_instances(params):
     assert sum(sizes) == 400
     true = {}
     for half in made.halves:
-        found = certify.scores(
+        found = crossfit.scores(
             launch.NETWORK, launch.PROBLEM, half, fresh, jax.random.key(5)
         )
         for name, values in found.items():

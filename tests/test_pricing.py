@@ -3,11 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import pricing_baselines, pricing_regression
 from ptft_jax.method import network as network_
 from ptft_jax.method.network import Across
-from ptft_jax.problems import demand_law, pricing, problem
-from ptft_jax.problems.demand_law import DemandLaw, Seen
+from ptft_jax.pricing import baselines as pricing_baselines
+from ptft_jax.pricing import demand_law
+from ptft_jax.pricing import regression as pricing_regression
+from ptft_jax.pricing.demand_law import DemandLaw, Seen
+from ptft_jax.problems import pricing, problem
 from ptft_jax.problems.pricing import Outcome
 from ptft_jax.worlds import pricing_prior
 
@@ -123,7 +125,7 @@ def test_loss_is_of_no_unit(drawn):
 def test_order_of_products_and_padding_change_nothing(drawn, params):
     order = jax.random.permutation(jax.random.key(0), 12)
     shuffled = problem.take(drawn, order)
-    longer = network_.pad(drawn, 17)
+    longer = problem.pad(drawn, 17)
     usual, mixed = everyone(params, drawn), everyone(params, shuffled)
     padded = everyone(params, longer)
     for name, prices in usual.items():

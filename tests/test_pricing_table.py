@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ptft_jax import pricing_table
+from ptft_jax.pricing import table as pricing_table
 from ptft_jax.tables.problems import DataError
 
 GOOD = {

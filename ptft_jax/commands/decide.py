@@ -4,7 +4,14 @@ import json as json_
 import pathlib
 from typing import Any, NamedTuple
 
-from ptft_jax import compilation, data, decision_table, progress, store
+from ptft_jax import (
+    compilation,
+    data,
+    decision_summary,
+    decision_table,
+    progress,
+    store,
+)
 from ptft_jax import decide as decide_
 from ptft_jax.commands import common
 from ptft_jax.commands import problem as of_problem
@@ -111,9 +118,9 @@ def run(
         )
     decided = decided._replace(notes=[*notes, *decided.notes])
     store.write_text(out, decision_table.encoded(decided.table, out.suffix))
-    summary = {"decisions": str(out), **decide_.summary(decided)}
+    summary = {"decisions": str(out), **decision_summary.summary(decided)}
     if json:
         print(json_.dumps(summary, indent=1))
     else:
-        print("\n".join([*decide_.describe(summary), f"decisions: {out}"]))
+        print("\n".join([*decision_summary.describe(summary), f"decisions: {out}"]))
     return decided

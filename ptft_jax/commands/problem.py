@@ -9,13 +9,11 @@ from ptft_jax import (
     compilation,
     data,
     decision_table,
-    experiment,
+    experiment_cells,
     progress,
-    report,
     store,
-    terminal,
 )
-from ptft_jax.commands import common
+from ptft_jax.commands import common, watched_run
 from ptft_jax.errors import UsageError
 from ptft_jax.method import catalog, lab
 from ptft_jax.method import decide as decide_
@@ -48,7 +46,7 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
         )
     preset = options.preset or "quick"
     sizes = options.n or ("32,64,128" if preset == "quick" else "64,256,1024")
-    grid = experiment.Grid(
+    grid = experiment_cells.Grid(
         n=common.numbers("--n", sizes, int),
         observations=common.numbers(
             "--observations", options.observations or "10", int
@@ -60,25 +58,13 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
     compilation.full_precision()
     network, params = catalog.load(world.problem.name, weights)
     room = lab.open_lab(world, network, params, lab.EFFORTS[preset], options.delta)
-    todo = experiment.cells(grid, room.source)
+    todo = experiment_cells.cells(grid, room.source)
     folder = pathlib.Path(options.out or f"results/{world.name}")
     common.check_place("--out", folder, is_folder=True)
     settings = {**options._asdict(), "preset": preset}
-    with progress.watch(sum(map(experiment.weight, todo)), quiet) as watched:
-        try:
-            result = experiment.run(room, todo, folder, watched, settings, lab.run_cell)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"interrupted: what is finished is kept in {folder}; the same command "
-                "goes on from there"
-            ) from None
-        watched.stage("writing the report")
-        report.write(result)
-    if json:
-        print(json_.dumps(terminal.summary(result), indent=1))
-    elif not quiet:
-        terminal.print_table(result)
-    return result
+    return watched_run.run(
+        room, todo, folder, settings, run_cell=lab.run_cell, quiet=quiet, json=json
+    )
 
 
 def decide(

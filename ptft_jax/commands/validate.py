@@ -1,20 +1,10 @@
 """`ptft validate`: the main experiment, its tables, figure and report."""
 
-import json as json_
 import pathlib
 from typing import NamedTuple
 
-from ptft_jax import (
-    compilation,
-    experiment,
-    lab,
-    progress,
-    report,
-    sources,
-    store,
-    terminal,
-)
-from ptft_jax.commands import common, problem
+from ptft_jax import compilation, experiment, experiment_cells, lab, sources
+from ptft_jax.commands import common, problem, watched_run
 from ptft_jax.errors import UsageError
 from ptft_jax.method import catalog
 from ptft_jax.worlds import WORLDS
@@ -75,7 +65,7 @@ def _grid(options: ValidateOptions, preset: str, quantile: str | None, size):
     parts = [None if part.strip() == "max" else part for part in text.split(",")]
     given = [part for part in parts if part is not None]
     counts = iter(common.numbers("--n", ",".join(given), int) if given else ())
-    return experiment.Grid(
+    return experiment_cells.Grid(
         n=tuple(None if part is None else next(counts) for part in parts),
         observations=common.numbers(
             "--observations", options.observations or "10", int
@@ -119,7 +109,7 @@ def run(
     preset = options.preset or ("quick" if simulated else "full")
     source, quantile, notes = _source(options, reading)
     grid = _grid(options, preset, quantile, source.size)
-    todo = experiment.cells(grid, source)
+    todo = experiment_cells.cells(grid, source)
     compilation.keep_programs()
     compilation.full_precision()
     network, params, _ = common.load_weights(weights)
@@ -127,21 +117,6 @@ def run(
     common.check_place("--out", folder, is_folder=True)
     room = lab.open_lab(source, network, params, lab.EFFORTS[preset], options.delta)
     settings = {**options._asdict(), **reading._asdict(), "preset": preset}
-    with progress.watch(sum(map(experiment.weight, todo)), quiet) as watched:
-        for note in notes:
-            watched.note(note)
-        try:
-            result = experiment.run(room, todo, folder, watched, settings)
-        except KeyboardInterrupt:
-            found = store.find(folder, [experiment.config_of(room, c) for c in todo])
-            raise KeyboardInterrupt(
-                f"interrupted: {len(found.records)} of {len(todo)} cells are finished "
-                f"and kept in {folder}; the same command goes on from there"
-            ) from None
-        watched.stage("writing the report")
-        report.write(result)
-    if json:
-        print(json_.dumps(terminal.summary(result), indent=1))
-    elif not quiet:
-        terminal.print_table(result)
-    return result
+    return watched_run.run(
+        room, todo, folder, settings, notes=notes, quiet=quiet, json=json
+    )

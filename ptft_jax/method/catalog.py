@@ -2,13 +2,20 @@
 
 from typing import Any, NamedTuple
 
-from ptft_jax import allocation_pretrain, checkpoint, means_networks
+from ptft_jax import checkpoint
 from ptft_jax.errors import UsageError
+from ptft_jax.means import rule
 from ptft_jax.method import pretrain
 from ptft_jax.method.network import Across
 from ptft_jax.pretrain import PretrainConfig
 from ptft_jax.problems.problem import Problem, ProblemWorld
-from ptft_jax.worlds import allocation, pricing_loglog, pricing_prior, three_part
+from ptft_jax.worlds import (
+    allocation,
+    means_worlds,
+    pricing_loglog,
+    pricing_prior,
+    three_part,
+)
 
 
 class Pretrained(NamedTuple):
@@ -30,15 +37,37 @@ class Pretrained(NamedTuple):
         return pretrain.kind(self.world, self.config.shapes[0][2])
 
 
+def _means(world: ProblemWorld) -> Pretrained:
+    network = Across(rule.NUM_OUTPUTS, width=32)
+    config = PretrainConfig(
+        num_steps=1200,
+        shapes=((6, 384, 1),),
+        learning_rate=3e-3,
+        average_decay=0.995,
+    )
+    return Pretrained(world, network, config)
+
+
 PRETRAINED: dict[str, Pretrained] = {
     made.world.problem.name: made
     for made in (
-        *(
-            Pretrained(world, means_networks.NETWORK, means_networks.CONFIG)
-            for world in means_networks.WORLDS.values()
-        ),
+        _means(means_worlds.GAUSSIAN),
+        _means(means_worlds.BINOMIAL),
+        _means(means_worlds.POISSON),
         Pretrained(
-            allocation.WORLD, allocation_pretrain.NETWORK, allocation_pretrain.CONFIG
+            allocation.WORLD,
+            Across(
+                allocation.WORLD.problem.num_outputs,
+                width=48,
+                num_latents=16,
+                num_blocks=2,
+                heads=4,
+            ),
+            PretrainConfig(
+                num_steps=4000,
+                shapes=((40, 32, 1), (6, 384, 1)),
+                learning_rate=3e-3,
+            ),
         ),
         Pretrained(
             pricing_prior.WORLD,

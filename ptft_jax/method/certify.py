@@ -18,42 +18,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float64, Key
 
-from ptft_jax import shapes
-from ptft_jax.method import finetune
+from ptft_jax.method import crossfit
+from ptft_jax.method.crossfit import Half
 from ptft_jax.method.finetune import Fit
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import Problem, num_instances, take
+from ptft_jax.problems.problem import Problem, take
 from theory import certificates
 
-LEAST_INSTANCES = 4
-NUM_ROWS = 8  # outcomes left out of each instance
-MOST_ALIKE = 2048  # instances, above which padding takes longer than to compile
 MEANING = (
     "Each bound holds with probability at least 1 - delta over the draw of the "
     "instances, taken alone. It is on the mean cost of the policies of the two "
     "cross-fitting folds, which see less data by what is left out, with every "
     "instance's cost cut to a range fixed on the other fold."
 )
-
-
-class Half(NamedTuple):
-    """What one fold decides before the other is looked at.
-
-    Attributes:
-      context: its instances, padded.
-      others: positions of the instances that it is to be scored on.
-      policies: parameters by name, leading axis K; `pretrained` and `finetuned`.
-      low: l, below every cost of its own instances.
-      high: h, above them.
-      move: D > 0, twice the most that fine-tuning changes a cost of its own instances.
-    """
-
-    context: Any
-    others: np.ndarray
-    policies: dict[str, Any]
-    low: float
-    high: float
-    move: float
 
 
 class Statement(NamedTuple):
@@ -79,106 +56,6 @@ class Certified(NamedTuple):
     statements: tuple[Statement, ...]
     halves: tuple[Half, Half]
     delta: float
-
-
-def scores(
-    network: Across,
-    problem: Problem,
-    half: Half,
-    seen: Any,
-    key: Key[Array, ""],
-    num_rows: int = NUM_ROWS,
-) -> dict[str, Float64[np.ndarray, "n"]]:
-    """Mean left-out cost of each instance under the policies of a fold.
-
-    Args:
-      network: the Transformer.
-      problem: the problem.
-      half: whose policies, context and coupling are used.
-      seen: n instances.
-      key: typed PRNG key; it chooses what is left out.
-      num_rows: outcomes left out of each.
-
-    Returns:
-      Costs [n] by policy.
-    """
-    keys = jax.random.split(key, num_rows)
-    return {
-        name: np.asarray(
-            _costs(network, problem, params, seen, half.context, keys), np.float64
-        )
-        for name, params in half.policies.items()
-    }
-
-
-def _mean_cost(network, problem, params, seen, context, keys):
-    own, stats = finetune.mean_outputs(network, problem, params, context, context)
-    coupling = problem.couple(context, stats, own)
-
-    def row(key):
-        rest, outcome = problem.leave_out(key, seen)
-        output, _ = finetune.mean_outputs(network, problem, params, rest, context)
-        return problem.cost(problem.decide(rest, stats, output, coupling), outcome)
-
-    return jax.lax.map(row, keys).mean(0)
-
-
-_costs = jax.jit(_mean_cost, static_argnums=(0, 1))
-
-
-def cross_fit(
-    network: Across,
-    problem: Problem,
-    params: Any,
-    seen: Any,
-    fit: Fit | None,
-    key: Key[Array, ""],
-) -> tuple[Half, Half]:
-    """Splits the instances and lets each fold choose its policy and its range.
-
-    Args:
-      network: the Transformer.
-      problem: the problem.
-      params: pretrained.
-      seen: instances, those that are padding last.
-      fit: of `finetune.make_fit`, or None to certify the pretrained policy only.
-      key: typed PRNG key.
-
-    Returns:
-      The folds A and B.
-
-    Raises:
-      ValueError: fewer than 4 instances.
-    """
-    n = int(problem.present(seen).sum())
-    if n < LEAST_INSTANCES:
-        raise ValueError(f"certificates need at least {LEAST_INSTANCES} instances: {n}")
-    split_key, *fold_keys = jax.random.split(key, 5)
-    order = np.asarray(jax.random.permutation(split_key, n))
-    folds = np.sort(order[: (n + 1) // 2]), np.sort(order[(n + 1) // 2 :])
-
-    def half(own, others, fit_key, row_key):
-        context = take(seen, jnp.asarray(own), _size(seen, len(own)))
-        policies = {"pretrained": finetune.single(params)}
-        if fit is not None:
-            policies["finetuned"] = fit(params, context, fit_key).params
-        made = Half(context, others, policies, 0.0, 0.0, 0.0)
-        found = scores(network, problem, made, context, row_key)
-        costs = {name: cost[: len(own)] for name, cost in found.items()}
-        low, high = costs["pretrained"].min(), costs["pretrained"].max()
-        spread = max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-30)
-        moved = np.abs(costs.get("finetuned", 0.0) - costs["pretrained"]).max()
-        move = max(2.0 * float(moved), 1e-6 * spread)
-        low, high = float(low - spread), float(high + spread)
-        return made._replace(low=low, high=high, move=move)
-
-    return half(*folds, *fold_keys[:2]), half(*folds[::-1], *fold_keys[2:])
-
-
-def _size(seen: Any, count: int) -> int:
-    """What a fold is padded to: alike, small folds share programs with the whole."""
-    whole = num_instances(seen)
-    return whole if whole <= MOST_ALIKE else shapes.bucket(count)
 
 
 def statements(
@@ -263,11 +140,11 @@ def certify(
       ValueError: fewer than 4 instances.
     """
     fold_key, *row_keys = jax.random.split(key, 3)
-    halves = cross_fit(network, problem, params, seen, fit, fold_key)
+    halves = crossfit.cross_fit(network, problem, params, seen, fit, fold_key)
     found = []
     for half, row_key in zip(halves, row_keys, strict=True):
         size = len(half.others)
-        scored = take(seen, jnp.asarray(half.others), _size(seen, size))
-        costs = scores(network, problem, half, scored, row_key)
+        scored = take(seen, jnp.asarray(half.others), crossfit.padded_size(seen, size))
+        costs = crossfit.scores(network, problem, half, scored, row_key)
         found.append({name: cost[:size] for name, cost in costs.items()})
     return Certified(statements(found, halves, delta), halves, delta)

@@ -10,12 +10,11 @@ import polars as pl
 from ptft_jax import gate, shapes
 from ptft_jax.decision_table import rounded
 from ptft_jax.gate import Candidate
-from ptft_jax.method import certify, finetune
-from ptft_jax.method import network as network_
+from ptft_jax.method import certify, crossfit, finetune
 from ptft_jax.method.certify import Certified
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import Problem, num_instances
+from ptft_jax.problems.problem import Problem, num_instances, pad
 from ptft_jax.streams import cell_key
 
 
@@ -63,9 +62,8 @@ def decide(
     """
     n, chosen, certified = num_instances(seen), None, None
     key = lambda stream: cell_key(seed, stream, n)
-    padded = network_.pad(seen, shapes.bucket(n))
-    decided_by = jax.jit(finetune.decide, static_argnums=(0, 1))
-    rule = lambda policy: decided_by(network, problem, policy, padded)[:n]
+    padded = pad(seen, shapes.bucket(n))
+    rule = lambda policy: finetune.decide_compiled(network, problem, policy, padded)[:n]
     policy, fit = finetune.single(params), None
     if config is not None:
         report("fine-tuning on all instances")
@@ -80,7 +78,7 @@ def decide(
         "decision_pretrained": before,
     }
     baselines = {name: jax.jit(each)(seen) for name, each in problem.baselines.items()}
-    if n >= certify.LEAST_INSTANCES:
+    if n >= crossfit.LEAST_INSTANCES:
         report("certificates")
         certified = certify.certify(
             network, problem, params, padded, fit, key("certify"), delta
@@ -135,7 +133,7 @@ def describe(summary: dict[str, Any]) -> list[str]:
             f"{chosen['gain']:+.2%} ± {chosen['gain_se']:.2%} saved against pretrained"
         )
     if "delta" not in summary:
-        least = certify.LEAST_INSTANCES
+        least = crossfit.LEAST_INSTANCES
         return [*lines, f"no certificate: it needs at least {least} instances"]
     texts = {
         "pretrained_betting": "certified cost bound, pretrained: at most",

@@ -13,16 +13,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Key
 
-from ptft_jax import gate, train
+from ptft_jax import finetuning_steps, gate
 from ptft_jax.gate import Candidate
 from ptft_jax.method import network as network_
 from ptft_jax.method.network import Across
 from ptft_jax.problems.problem import Problem, num_instances, take
-
-AVERAGE_DECAY = 0.95
 
 
 @dataclass(frozen=True)
@@ -123,6 +120,9 @@ def decide(network: Across, problem: Problem, stacked: Any, seen: Any) -> Any:
     return problem.decide(seen, stats, output, problem.couple(seen, stats, output))
 
 
+decide_compiled = jax.jit(decide, static_argnums=(0, 1))
+
+
 def _batch_loss(network, problem, seen, weight, batch):
     """Loss on labels of a random part of the instances, as `loss(params, key)`."""
     n = num_instances(seen)
@@ -143,44 +143,12 @@ def _batch_loss(network, problem, seen, weight, batch):
     return loss
 
 
-def _optimizer(mask, rate, num_steps):
-    schedule = optax.linear_schedule(1.0, 0.2, num_steps)
-    # masked before the norm is taken, so that what is kept does not slow the rest
-    return optax.chain(
-        optax.stateless(lambda updates, _: updates * mask),
-        optax.clip_by_global_norm(1.0),
-        optax.scale_by_adam(b2=0.99),
-        optax.scale_by_schedule(schedule),
-        optax.scale(-rate),
-    )
-
-
 def _train(network, problem, config, params, seen, weights, mask, rate, key):
-    """Networks [checkpoint, fold] of one class, trained as one vector each."""
-    first, restore, chosen = train.flatten(params, mask)
-    optimizer = _optimizer(chosen, rate, config.checkpoints[-1])
-    marks = jnp.asarray(config.checkpoints)
-
-    def fit(fold):
-        weight, fold_key = fold
-        loss = _batch_loss(network, problem, seen, weight, config.batch)
-        of_vector = lambda vector, key: loss(restore(vector), key)
-        advance = train.make_steps(of_vector, optimizer, AVERAGE_DECAY)
-
-        def step(carry, i):
-            state, kept = carry
-            state, _ = advance(state, jax.random.fold_in(fold_key, i)[None])
-            # every step overwrites the slot of the next checkpoint: one compiled step
-            kept = kept.at[jnp.searchsorted(marks, i + 1)].set(state.average)
-            return (state, kept), None
-
-        start = train.init(first, optimizer), jnp.zeros((len(marks), first.size))
-        return jax.lax.scan(step, start, jnp.arange(config.checkpoints[-1]))[0][1]
-
-    keys = jax.random.split(key, weights.shape[0])
-    # one fold after the other: large products keep the cores busier than small ones
-    kept = jax.lax.map(fit, (weights, keys))
-    return jax.vmap(jax.vmap(restore))(jnp.swapaxes(kept, 0, 1))
+    """Networks [checkpoint, fold] of one class."""
+    make_loss = lambda w: _batch_loss(network, problem, seen, w, config.batch)
+    return finetuning_steps.train_folds(
+        make_loss, config.checkpoints, params, mask, rate, weights, key
+    )
 
 
 def _held_out_costs(network, problem, num_rows, stacked, seen, held_out, key):

@@ -16,11 +16,11 @@ import numpy as np
 
 from ptft_jax import shapes
 from ptft_jax.draws import Cell
-from ptft_jax.method import certify, finetune
+from ptft_jax.method import certify, crossfit, finetune
 from ptft_jax.method import network as network_
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import ProblemWorld
+from ptft_jax.problems.problem import ProblemWorld, pad
 from ptft_jax.streams import cell_key
 
 POPULATION = 4096  # fresh instances that a certificate's truth is measured on
@@ -102,6 +102,7 @@ class _Drawn(NamedTuple):
     law: Any
     truth: Any
     seen: Any
+    best: Any  # decision of full information
 
 
 def _draw(world: ProblemWorld, cell: Cell, stream: str, n: int) -> _Drawn:
@@ -109,7 +110,8 @@ def _draw(world: ProblemWorld, cell: Cell, stream: str, n: int) -> _Drawn:
     law = world.sample_law(cell_key(cell.seed, "law", 0))
     truth_key, seen_key = jax.random.split(cell_key(cell.seed, stream, n))
     truth = world.sample_instances(truth_key, law, n)
-    return _Drawn(law, truth, world.observe(seen_key, truth, cell.observations))
+    seen = world.observe(seen_key, truth, cell.observations)
+    return _Drawn(law, truth, seen, world.full_information(truth))
 
 
 def _decisions(
@@ -117,8 +119,7 @@ def _decisions(
 ) -> Iterator[tuple[str, Any, float, Any]]:
     """Every method's decisions, one method at a time."""
     problem, world, n = lab.world.problem, lab.world, cell.n
-    padded = network_.pad(drawn.seen, shapes.bucket(n))
-    decide = jax.jit(finetune.decide, static_argnums=(0, 1))
+    padded = pad(drawn.seen, shapes.bucket(n))
 
     def pretrained():
         return finetune.single(lab.params), None
@@ -139,34 +140,35 @@ def _decisions(
         report(method.__name__)
         start = time.perf_counter()
         params, chosen = method()
-        x = decide(lab.network, problem, params, padded)
+        x = finetune.decide_compiled(lab.network, problem, params, padded)
         x = jax.block_until_ready(jax.tree.map(lambda leaf: leaf[:n], x))
         yield method.__name__, x, time.perf_counter() - start, chosen
     report("baselines")
-    rules = dict(problem.baselines)
+    # jit knows a function by its identity: a rule made anew here would compile anew
+    rules = {name: (rule, drawn.seen) for name, rule in problem.baselines.items()}
     if world.bayes is not None:
-        rules["bayes"] = lambda seen: world.bayes(drawn.law, seen)
-    for name, rule in rules.items():
+        rules["bayes"] = world.bayes, drawn.law, drawn.seen
+    for name, (rule, *given) in rules.items():
         start = time.perf_counter()
-        x = jax.block_until_ready(jax.jit(rule)(drawn.seen))
+        x = jax.block_until_ready(jax.jit(rule)(*given))
         yield name, x, time.perf_counter() - start, None
-    yield "full_information", world.full_information(drawn.truth), 0.0, None
+    yield "full_information", drawn.best, 0.0, None
 
 
 def _mean(values) -> float:
     return float(np.asarray(values, np.float64).mean())
 
 
-def _unit(world: ProblemWorld, truth: Any) -> tuple[float, float]:
+def _unit(world: ProblemWorld, drawn: _Drawn) -> tuple[float, float]:
     """Cost of full information as it is reported, and what is added to all costs."""
-    full = _mean(world.expected_cost(truth, world.full_information(truth)))
-    base = abs(full) if world.base is None else _mean(world.base(truth))
+    full = _mean(world.expected_cost(drawn.truth, drawn.best))
+    base = abs(full) if world.base is None else _mean(world.base(drawn.truth))
     return base, base - full
 
 
 def _risks(lab, cell, drawn, report) -> tuple[list[dict], dict]:
     world = lab.world
-    full, shift = _unit(world, drawn.truth)
+    full, shift = _unit(world, drawn)
     rows, chosen = [], {}
     for method, x, seconds, candidate in _decisions(lab, cell, drawn, report):
         cost = _mean(world.expected_cost(drawn.truth, x)) + shift
@@ -184,11 +186,9 @@ def _truths(lab: ProblemLab, cell: Cell, halves) -> tuple[dict[str, float], floa
     means: dict[str, list[float]] = {}
     for half in halves:
         key = cell_key(cell.seed, "left out", cell.n)
-        costs = certify.scores(lab.network, lab.world.problem, half, fresh.seen, key)
-        own = {
-            f"{k}_betting": float(c.clip(half.low, half.high).mean())
-            for k, c in costs.items()
-        }
+        costs = crossfit.scores(lab.network, lab.world.problem, half, fresh.seen, key)
+        low, high = half.low, half.high
+        own = {f"{k}_betting": _mean(c.clip(low, high)) for k, c in costs.items()}
         saved = costs["pretrained"] - costs["finetuned"]
         gain = saved.clip(-half.move, half.move).mean()
         own["finetuned_gain_over_pretrained"] = float(gain)
@@ -196,7 +196,7 @@ def _truths(lab: ProblemLab, cell: Cell, halves) -> tuple[dict[str, float], floa
             means.setdefault(name, []).append(value)
     sizes = [len(half.others) for half in halves]
     found = {name: float(np.average(v, weights=sizes)) for name, v in means.items()}
-    return found, _unit(lab.world, fresh.truth)[1]
+    return found, _unit(lab.world, fresh)[1]
 
 
 def _bounds(lab: ProblemLab, cell: Cell, seen: Any) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ def _bounds(lab: ProblemLab, cell: Cell, seen: Any) -> list[dict[str, Any]]:
     problem = lab.world.problem
     fit = finetune.make_fit(problem, lab.network, lab.effort.finetune)
     key = cell_key(cell.seed, "certify", cell.n)
-    padded = network_.pad(seen, shapes.bucket(cell.n))
+    padded = pad(seen, shapes.bucket(cell.n))
     certified = certify.certify(
         lab.network, problem, lab.params, padded, fit, key, lab.delta
     )

@@ -6,13 +6,12 @@ cost is linear in n, permuting instances permutes outputs, padding changes nothi
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Key
 
 from ptft_jax.model import Attend, Feedforward, rms_norm
-from ptft_jax.problems.problem import Inputs, Problem, num_instances
+from ptft_jax.problems.problem import Inputs, Problem
 
 
 class Context(NamedTuple):
@@ -169,18 +168,3 @@ def decide(network: Across, problem: Problem, params: Any, seen: Any) -> Any:
     """
     output, stats = outputs(network, problem, params, seen)
     return problem.decide(seen, stats, output, problem.couple(seen, stats, output))
-
-
-def pad(seen: Any, size: int) -> Any:
-    """All instances and then padding.
-
-    Args:
-      seen: n instances.
-      size: ≥ n.
-
-    Returns:
-      Leaves of leading axis `size`.
-    """
-    more = size - num_instances(seen)
-    longer = lambda leaf: jnp.pad(leaf, [(0, more)] + [(0, 0)] * (leaf.ndim - 1))
-    return jax.tree.map(longer, seen)

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Key
 
-from ptft_jax import train, tuning
+from ptft_jax import finetuning_steps, train, tuning
 from ptft_jax.paths import heads
 from ptft_jax.paths.policy import Frozen
 from ptft_jax.paths.problem import Problem
@@ -99,14 +98,15 @@ def make_train(
     def fit(params, which, is_pretrained, instances, n_fit, n, key):
         context = frozen.kind.attend(params, frozen.context)
         vector, restore, mask = train.flatten(params, which.mask)
-        optimizer = _optimizer(mask, which.rate, config.segments * config.steps)
+        num_steps = config.segments * config.steps
+        optimizer = finetuning_steps.optimizer(mask, which.rate, num_steps, last=0.1)
 
         def loss(vector, key):
             chosen = jax.random.randint(key, (config.batch,), 0, n_fit)
             part = jax.tree.map(lambda leaf: leaf[chosen], instances)
             return loss_of(restore(vector), context, part).mean()
 
-        advance = train.make_steps(loss, optimizer, decay=0.95)
+        advance = train.make_steps(loss, optimizer, finetuning_steps.AVERAGE_DECAY)
 
         def segment(state, segment_key):
             state, _ = advance(state, jax.random.split(segment_key, config.steps))
@@ -134,17 +134,6 @@ def make_train(
         return compiled(*start, instances, n_fit, n, key)
 
     return run
-
-
-def _optimizer(mask, rate, num_steps: int) -> optax.GradientTransformation:
-    schedule = optax.linear_schedule(1.0, 0.1, num_steps)
-    return optax.chain(
-        optax.stateless(lambda updates, _: updates * mask),
-        optax.clip_by_global_norm(1.0),
-        optax.scale_by_adam(b2=0.99),
-        optax.scale_by_schedule(schedule),
-        optax.scale(-rate),
-    )
 
 
 def make_decision(frozen: Frozen, cap: int) -> Callable[..., Float[Array, "n"]]:

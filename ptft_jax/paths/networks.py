@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from ptft_jax import means_pretrain, pretrain, risk, train
-from ptft_jax.means_model import MeansNetwork
+from ptft_jax import pretrain, risk, train
+from ptft_jax.means import pretrain as means_pretrain
+from ptft_jax.means.model import MeansNetwork
 from ptft_jax.model import Network
 from ptft_jax.paths import worlds
 from ptft_jax.paths.worlds import PathWorld

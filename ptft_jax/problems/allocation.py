@@ -11,12 +11,10 @@ import jax.numpy as jnp
 from jax.nn import softplus
 from jaxtyping import Array, Bool, Float, Key
 
-from ptft_jax import allocation_baselines
-from ptft_jax.problems import allocation_features as features
-from ptft_jax.problems import allocation_table, knapsack
-from ptft_jax.problems.allocation_features import Statistics
-from ptft_jax.problems.allocation_shrinkage import Items
-from ptft_jax.problems.knapsack import Price
+from ptft_jax.allocation import baselines, features, knapsack, table
+from ptft_jax.allocation.features import Statistics
+from ptft_jax.allocation.knapsack import Price
+from ptft_jax.allocation.shrinkage import Items
 from ptft_jax.problems.problem import Problem
 
 NUM_OUTPUTS = 4
@@ -212,6 +210,6 @@ PROBLEM = Problem(
     cost=cost,
     leave_out=leave_out,
     couple=couple,
-    baselines=allocation_baselines.GAUSSIAN,
-    read=allocation_table.read_items,
+    baselines=baselines.GAUSSIAN,
+    read=table.read_items,
 )

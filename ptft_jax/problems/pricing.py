@@ -10,15 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from ptft_jax import (
-    pricing_baselines,
-    pricing_features,
-    pricing_regression,
-    pricing_table,
-)
-from ptft_jax.pricing_regression import Population
-from ptft_jax.problems import demand_law
-from ptft_jax.problems.demand_law import DemandLaw, Seen
+from ptft_jax.pricing import baselines, demand_law, features, regression, table
+from ptft_jax.pricing.demand_law import DemandLaw, Seen
+from ptft_jax.pricing.regression import Population
 from ptft_jax.problems.problem import Problem
 
 NUM_OUTPUTS = 4
@@ -62,7 +56,7 @@ def summarize(seen: Seen) -> Population:
     Returns:
       Scalars.
     """
-    return pricing_regression.population(pricing_regression.fit(seen), present(seen))
+    return regression.population(regression.fit(seen), present(seen))
 
 
 def law(seen: Seen, told: Population, output: Float[Array, "n 4"]) -> DemandLaw:
@@ -78,8 +72,8 @@ def law(seen: Seen, told: Population, output: Float[Array, "n 4"]) -> DemandLaw:
     Returns:
       The law.
     """
-    fits = pricing_regression.fit(seen)
-    rule = pricing_regression.plug_in(fits, pricing_regression.shrink(fits, told))
+    fits = regression.fit(seen)
+    rule = regression.plug_in(fits, regression.shrink(fits, told))
     return rule._replace(
         log_level=rule.log_level + 0.5 * output[:, 0],
         elasticity=rule.elasticity + output[:, 1],
@@ -211,11 +205,11 @@ PROBLEM = Problem(
     num_outputs=NUM_OUTPUTS,
     present=present,
     summarize=summarize,
-    inputs=pricing_features.inputs,
+    inputs=features.inputs,
     decide=decide,
     loss=loss,
     cost=cost,
     leave_out=leave_out,
-    baselines=pricing_baselines.PRICING,
-    read=pricing_table.read,
+    baselines=baselines.PRICING,
+    read=table.read,
 )

@@ -85,7 +85,7 @@ class ProblemWorld:
       name: as in `problems.WORLDS`.
       description: one line.
       problem: whose instances it draws.
-      sample_law: `(key) -> law`, a draw of the hyper-prior.
+      sample_law: `(key) -> law`, a draw of the hyper-prior, a pytree of arrays.
       sample_instances: `(key, law, n) -> truth`; rows are independent given the law.
       observe: `(key, truth, m) -> seen`, at most m observations of each instance.
       outcome: `(key, truth) -> outcome`, independent of what is seen given the truth.
@@ -129,9 +129,8 @@ class ProblemWorld:
             truth_key, self.sample_law(law_key), num_instances
         )
         seen = self.observe(seen_key, truth, num_observations)
-        u = jax.random.uniform(n_key, maxval=2.0).clip(max=1.0)
-        count = jnp.floor(4.0 * (num_instances / 4.0) ** u + 1e-3).astype(jnp.int32)
-        return Example(first(seen, count), self.outcome(outcome_key, truth))
+        some = first(seen, sample_count(n_key, num_instances))
+        return Example(some, self.outcome(outcome_key, truth))
 
 
 class Example(NamedTuple):
@@ -139,6 +138,22 @@ class Example(NamedTuple):
 
     seen: Any
     outcome: Any
+
+
+def sample_count(key: Key[Array, ""], num_instances: int) -> Int[Array, ""]:
+    """How many instances a portfolio of training has: n with probability ½.
+
+    Otherwise ⌊4 (n/4)^u⌋, u uniform on [0, 1].
+
+    Args:
+      key: typed PRNG key.
+      num_instances: n ≥ 4.
+
+    Returns:
+      A count in [4, n].
+    """
+    u = jax.random.uniform(key, maxval=2.0).clip(max=1.0)
+    return jnp.floor(4.0 * (num_instances / 4.0) ** u + 1e-3).astype(jnp.int32)
 
 
 def first(seen: Any, count: Int[Array, ""] | int) -> Any:
@@ -170,12 +185,23 @@ def take(seen: Any, index: Int[Array, "k"], size: int | None = None) -> Any:
     Returns:
       Leaves of leading axis `size`.
     """
-    more = (len(index) if size is None else size) - len(index)
+    chosen = jax.tree.map(lambda leaf: leaf[index], seen)
+    return chosen if size is None else pad(chosen, size)
 
-    def chosen(leaf: Array) -> Array:
-        return jnp.pad(leaf[index], [(0, more)] + [(0, 0)] * (leaf.ndim - 1))
 
-    return jax.tree.map(chosen, seen)
+def pad(seen: Any, size: int) -> Any:
+    """All instances and then padding.
+
+    Args:
+      seen: n instances.
+      size: ≥ n.
+
+    Returns:
+      Leaves of leading axis `size`.
+    """
+    more = size - num_instances(seen)
+    longer = lambda leaf: jnp.pad(leaf, [(0, more)] + [(0, 0)] * (leaf.ndim - 1))
+    return jax.tree.map(longer, seen)
 
 
 def num_instances(seen: Any) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 
 import jax
 
-from ptft_jax import checkpoint, means_pretrain, pretrain
+from ptft_jax import checkpoint, pretrain
+from ptft_jax.means import pretrain as means_pretrain
 from ptft_jax.method import catalog
 from ptft_jax.model import Network
 

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 from jaxtyping import Array, Bool, Float, Key
 
-from ptft_jax.problems import allocation, knapsack
-from ptft_jax.problems.allocation_shrinkage import Items
+from ptft_jax.allocation import knapsack
+from ptft_jax.allocation.shrinkage import Items
+from ptft_jax.problems import allocation
 from ptft_jax.problems.problem import ProblemWorld
 from ptft_jax.worlds import transforms
 

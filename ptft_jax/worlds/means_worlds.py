@@ -1,8 +1,7 @@
 """Simulated truths of the three problems of means, with exact Bayes decisions.
 
-The law of θ is drawn from `means_laws.sample_law`. Half of the portfolios have one
-precision for all instances; where precision differs, θ may also depend on it. Excess
-costs are shares of the excess of the estimate of each instance alone.
+Laws of portfolios are drawn from `means_portfolios`. Excess costs are shares of the
+excess of the estimate of each instance alone.
 """
 
 import functools
@@ -15,30 +14,14 @@ import jax.numpy as jnp
 from jax.scipy import special
 from jaxtyping import Array, Float, Key
 
-from ptft_jax.problems import means_binomial, means_gaussian, means_poisson
-from ptft_jax.problems.problem import Example, ProblemWorld, first
-from ptft_jax.worlds import means_laws, transforms
-from ptft_jax.worlds.means_laws import Law
+from ptft_jax.means import binomial, gaussian, poisson
+from ptft_jax.problems.problem import Example, ProblemWorld, first, sample_count
+from ptft_jax.worlds import means_laws, means_portfolios
+from ptft_jax.worlds.means_portfolios import Portfolio
 
 EXACT = 24  # quadrature points an interval: of regrets
 QUICK = 2  # of training's labels
 REACH = 8.0  # standard deviations on both sides of an estimate
-
-
-class Portfolio(NamedTuple):
-    """The law of a portfolio.
-
-    Attributes:
-      law: of θ, its logit or a rate, at an instance of average precision.
-      level: variance, trials or exposure of such an instance.
-      spread: standard deviation of the logarithm of those.
-      slope: of θ, its logit or a log rate, on that logarithm less its mean.
-    """
-
-    law: Law
-    level: Float[Array, ""]
-    spread: Float[Array, ""]
-    slope: Float[Array, ""]
 
 
 class Truth(NamedTuple):
@@ -46,82 +29,6 @@ class Truth(NamedTuple):
 
     theta: Float[Array, "n"]
     size: Float[Array, "n"]
-
-
-def _between(key, low, high):
-    return transforms.log_between(jax.random.uniform(key), low, high)
-
-
-def _portfolio(key, law: Law, level, slope_sd, widest) -> Portfolio:
-    """Adds what concerns precision."""
-    spread_key, is_key, slope_key, has_key = jax.random.split(key, 4)
-    spread = widest * jax.random.uniform(spread_key)
-    spread = jnp.where(jax.random.bernoulli(is_key), spread, 0.0)
-    slope = slope_sd * jax.random.normal(slope_key)
-    slope = jnp.where(jax.random.bernoulli(has_key), slope, 0.0)
-    return Portfolio(law, level, spread, slope)
-
-
-def gaussian_law(key: Key[Array, ""]) -> Portfolio:
-    """Normal means: sd between instances from .1 to 8 times the noise.
-
-    Args:
-      key: typed PRNG key.
-
-    Returns:
-      The portfolio's law.
-    """
-    law_key, scale_key, level_key, centre_key, more_key = jax.random.split(key, 5)
-    noise = _between(level_key, 0.1, 10.0)
-    scale = noise * _between(scale_key, 0.1, 8.0)
-    centre = 3.0 * scale * jax.random.normal(centre_key)
-    law = means_laws.sample_law(law_key)
-    law = means_laws.mapped(law, lambda x: centre + scale * x)
-    return _portfolio(more_key, law, noise**2, 0.4 * scale, 2.0)
-
-
-def binomial_law(key: Key[Array, ""]) -> Portfolio:
-    """Binomial means: sd of logits from .03 to 1.5, some 3 to 400 trials.
-
-    Args:
-      key: typed PRNG key.
-
-    Returns:
-      The portfolio's law, of logits.
-    """
-    law_key, scale_key, level_key, centre_key, more_key = jax.random.split(key, 5)
-    scale = _between(scale_key, 0.03, 1.5)
-    centre = 1.3 * jax.random.normal(centre_key)
-    law = means_laws.sample_law(law_key)
-    law = means_laws.mapped(law, lambda x: (centre + scale * x).clip(-7.0, 7.0))
-    return _portfolio(more_key, law, _between(level_key, 3.0, 400.0), 0.4 * scale, 1.5)
-
-
-def poisson_law(key: Key[Array, ""]) -> Portfolio:
-    """Poisson rates: mean counts of .1 to 100 or so, rates that differ by 5 to 150 %.
-
-    Args:
-      key: typed PRNG key.
-
-    Returns:
-      The portfolio's law, of rates; exposures have median 1.
-    """
-    law_key, scale_key, level_key, power_key, more_key = jax.random.split(key, 5)
-    scale = _between(scale_key, 0.05, 1.5)
-    level = _between(level_key, 0.1, 100.0)
-    power = jax.random.choice(power_key, jnp.array([0.0, 1.0 / 3.0, 1.0]))
-    law = means_laws.sample_law(law_key)
-    rate = lambda x: level * transforms.box_cox_inverse(scale * x, power).clip(max=40.0)
-    law = means_laws.mapped(law, rate)
-    return _portfolio(more_key, law, jnp.ones(()), 0.3 * scale, 1.5)
-
-
-def _sizes(key, law: Portfolio, num):
-    return law.level * jnp.exp(law.spread * jax.random.normal(key, (num,)))
-
-
-def _shift(law: Portfolio, size):
-    return law.slope * jnp.log(jnp.where(size > 0.0, size / law.level, 1.0))
 
 
 @dataclass(frozen=True)
@@ -137,13 +44,13 @@ class _Kind:
 
 def _sample_instances(kind: _Kind, key, law: Portfolio, num_instances: int) -> Truth:
     size_key, theta_key = jax.random.split(key)
-    size = kind.sizes(_sizes(size_key, law, num_instances))
+    size = kind.sizes(means_portfolios.sizes(size_key, law, num_instances))
     point = means_laws.sample(theta_key, law.law, num_instances)
-    return Truth(kind.value(kind.move(point, _shift(law, size))), size)
+    return Truth(kind.value(kind.move(point, means_portfolios.shift(law, size))), size)
 
 
 def _bayes(kind: _Kind, law: Portfolio, seen, num_points: int = EXACT):
-    shift = _shift(law, seen[1])[:, None]
+    shift = means_portfolios.shift(law, seen[1])[:, None]
     found = means_laws.posterior_mean(
         kind.move(law.law.low, shift),
         kind.move(law.law.high, shift),
@@ -239,36 +146,35 @@ class ExactWorld(ProblemWorld):
         law_key, truth_key, seen_key, n_key = jax.random.split(key, 4)
         law = self.sample_law(law_key)
         truth = self.sample_instances(truth_key, law, num_instances)
-        u = jax.random.uniform(n_key, maxval=2.0).clip(max=1.0)
-        count = jnp.floor(4.0 * (num_instances / 4.0) ** u + 1e-3).astype(jnp.int32)
-        seen = first(self.observe(seen_key, truth, num_observations), count)
+        seen = self.observe(seen_key, truth, num_observations)
+        seen = first(seen, sample_count(n_key, num_instances))
         decision = self.bayes(law, seen, num_points=QUICK)
         return Example(seen, self.outcome(None, truth._replace(theta=decision)))
 
 
 def _observe_gaussian(key, truth: Truth, num_observations: int):
     z = jax.random.normal(key, truth.theta.shape)
-    return means_gaussian.Seen(truth.theta + jnp.sqrt(truth.size) * z, truth.size)
+    return gaussian.Seen(truth.theta + jnp.sqrt(truth.size) * z, truth.size)
 
 
 def _observe_binomial(key, truth: Truth, num_observations: int):
     got = jax.random.binomial(key, truth.size, truth.theta)
-    return means_binomial.Seen(got, truth.size)
+    return binomial.Seen(got, truth.size)
 
 
 def _observe_poisson(key, truth: Truth, num_observations: int):
     count = jax.random.poisson(key, truth.size * truth.theta)
-    return means_poisson.Seen(count.astype(truth.theta.dtype), truth.size)
+    return poisson.Seen(count.astype(truth.theta.dtype), truth.size)
 
 
 GAUSSIAN = ExactWorld(
     name="gaussian_means",
     description="normal means of any law, known variances, one observation each",
-    problem=means_gaussian.PROBLEM,
-    sample_law=gaussian_law,
+    problem=gaussian.PROBLEM,
+    sample_law=means_portfolios.gaussian_law,
     sample_instances=functools.partial(_sample_instances, KINDS["gaussian"]),
     observe=_observe_gaussian,
-    outcome=lambda key, truth: means_gaussian.Seen(truth.theta, 0.0 * truth.size),
+    outcome=lambda key, truth: gaussian.Seen(truth.theta, 0.0 * truth.size),
     expected_cost=lambda truth, x: jnp.square(x - truth.theta),
     full_information=lambda truth: truth.theta,
     bayes=functools.partial(_bayes, KINDS["gaussian"]),
@@ -277,14 +183,12 @@ GAUSSIAN = ExactWorld(
 BINOMIAL = ExactWorld(
     name="binomial_means",
     description="binomial means of any law of their logits",
-    problem=means_binomial.PROBLEM,
-    sample_law=binomial_law,
+    problem=binomial.PROBLEM,
+    sample_law=means_portfolios.binomial_law,
     sample_instances=functools.partial(_sample_instances, KINDS["binomial"]),
     observe=_observe_binomial,
-    outcome=lambda key, truth: means_binomial.Outcome(truth.theta),
-    expected_cost=lambda truth, x: means_binomial.cost(
-        x, means_binomial.Outcome(truth.theta)
-    ),
+    outcome=lambda key, truth: binomial.Outcome(truth.theta),
+    expected_cost=lambda truth, x: binomial.cost(x, binomial.Outcome(truth.theta)),
     full_information=lambda truth: truth.theta,
     bayes=functools.partial(_bayes, KINDS["binomial"]),
     base=lambda truth: truth.theta * (1.0 - truth.theta) / truth.size,
@@ -292,11 +196,11 @@ BINOMIAL = ExactWorld(
 POISSON = ExactWorld(
     name="poisson_means",
     description="Poisson rates of any law, by exposure",
-    problem=means_poisson.PROBLEM,
-    sample_law=poisson_law,
+    problem=poisson.PROBLEM,
+    sample_law=means_portfolios.poisson_law,
     sample_instances=functools.partial(_sample_instances, KINDS["poisson"]),
     observe=_observe_poisson,
-    outcome=lambda key, truth: means_poisson.Outcome(
+    outcome=lambda key, truth: poisson.Outcome(
         truth.theta, jnp.full_like(truth.size, jnp.inf), truth.size
     ),
     expected_cost=lambda truth, x: truth.size * jnp.square(x - truth.theta),

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ptft_jax.problems import demand_law
-from ptft_jax.problems.demand_law import Seen
+from ptft_jax.pricing import demand_law
+from ptft_jax.pricing.demand_law import Seen
 from ptft_jax.problems.problem import ProblemWorld
 from ptft_jax.worlds import pricing_truth, transforms
 from ptft_jax.worlds.pricing_truth import Products

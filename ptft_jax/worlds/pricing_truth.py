@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ptft_jax.problems import demand_law, pricing
-from ptft_jax.problems.demand_law import Seen
+from ptft_jax.pricing import demand_law
+from ptft_jax.pricing.demand_law import Seen
+from ptft_jax.problems import pricing
 from ptft_jax.problems.pricing import Outcome
 from ptft_jax.worlds import transforms
 

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ptft_jax import conjugate_eb, means_baselines
-from ptft_jax.problems import means_rule, means_table
-from ptft_jax.problems.means_family import Family, Raw, View
+from ptft_jax import conjugate_eb
+from ptft_jax.means import baselines, rule
+from ptft_jax.means import table as means_table
+from ptft_jax.means.family import Family, Raw, View
 from ptft_jax.problems.problem import Problem
 
 FISSION = 0.25  # noise that is added, as a share of the variance
@@ -84,7 +85,7 @@ def decide(seen: Seen, stats, output, coupling=()) -> Float[Array, "n"]:
       Any real numbers.
     """
     del coupling
-    return means_rule.estimate(FAMILY, seen, stats, output)
+    return rule.estimate(FAMILY, seen, stats, output)
 
 
 def cost(x: Float[Array, "n"], outcome: Seen) -> Float[Array, "n"]:
@@ -124,14 +125,14 @@ def leave_out(key: Key[Array, ""], seen: Seen) -> tuple[Seen, Seen]:
 PROBLEM = Problem(
     name="gaussian_means",
     description="normal means of known variances, squared error",
-    num_outputs=means_rule.NUM_OUTPUTS,
+    num_outputs=rule.NUM_OUTPUTS,
     present=present,
-    summarize=functools.partial(means_rule.summarize, FAMILY),
-    inputs=functools.partial(means_rule.inputs, FAMILY),
+    summarize=functools.partial(rule.summarize, FAMILY),
+    inputs=functools.partial(rule.inputs, FAMILY),
     decide=decide,
     loss=_loss,
     cost=cost,
     leave_out=leave_out,
-    baselines=means_baselines.GAUSSIAN | means_baselines.shared(FAMILY),
+    baselines=baselines.GAUSSIAN | baselines.shared(FAMILY),
     read=lambda table: means_table.read(table, Seen, means_table.GAUSSIAN),
 )

@@ -1,6 +1,6 @@
 """What items of an allocation are told of their portfolio, and unit-free features.
 
-Three empirical Bayes rules of `allocation_shrinkage` are part of it: the network
+Three empirical Bayes rules of `shrinkage` are part of it: the network
 corrects the first, which shrinks to a common mean, with the help of the others.
 """
 
@@ -10,9 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ptft_jax.problems import allocation_shrinkage as shrinkage
-from ptft_jax.problems import knapsack
-from ptft_jax.problems.allocation_shrinkage import Curve, Items
+from ptft_jax.allocation import knapsack, shrinkage
+from ptft_jax.allocation.shrinkage import Curve, Items
 from ptft_jax.problems.problem import Inputs
 
 TINY = shrinkage.TINY

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
-from ptft_jax import allocation_worths as worths_
 from ptft_jax import summaries
-from ptft_jax.allocation_worths import Worths
-from ptft_jax.problems.allocation_shrinkage import Items
+from ptft_jax.allocation import worths as worths_
+from ptft_jax.allocation.shrinkage import Items
+from ptft_jax.allocation.worths import Worths
 
 # Γ of `stein_reg`: least, largest, how many; nearer to 0 the bias is all noise
 STRENGTHS = (1.0, 20.0, 191)

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 from jax.scipy import special
 from jaxtyping import Array, Float, Key
 
-from ptft_jax import conjugate_eb, means_baselines
-from ptft_jax.problems import means_rule, means_table
-from ptft_jax.problems.means_family import Family, Raw, View
+from ptft_jax import conjugate_eb
+from ptft_jax.means import baselines, rule
+from ptft_jax.means import table as means_table
+from ptft_jax.means.family import Family, Raw, View
 from ptft_jax.problems.problem import Problem
 
 SHARE = 0.2  # of the exposure, left out
@@ -86,7 +87,7 @@ FAMILY = Family(
 
 
 def _estimate(seen, stats, output):
-    return means_rule.estimate(FAMILY, seen, stats, output)
+    return rule.estimate(FAMILY, seen, stats, output)
 
 
 def decide(seen: Seen, stats, output, coupling=()) -> Float[Array, "n"]:
@@ -145,14 +146,14 @@ def leave_out(key: Key[Array, ""], seen: Seen) -> tuple[Seen, Outcome]:
 PROBLEM = Problem(
     name="poisson_means",
     description="Poisson rates by exposure, squared error times exposure",
-    num_outputs=means_rule.NUM_OUTPUTS,
+    num_outputs=rule.NUM_OUTPUTS,
     present=present,
-    summarize=functools.partial(means_rule.summarize, FAMILY),
-    inputs=functools.partial(means_rule.inputs, FAMILY),
+    summarize=functools.partial(rule.summarize, FAMILY),
+    inputs=functools.partial(rule.inputs, FAMILY),
     decide=decide,
     loss=_loss,
     cost=cost,
     leave_out=leave_out,
-    baselines=means_baselines.POISSON | means_baselines.shared(FAMILY),
+    baselines=baselines.POISSON | baselines.shared(FAMILY),
     read=lambda table: means_table.read(table, Seen, means_table.POISSON),
 )

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ptft_jax.problems import demand_law
-from ptft_jax.problems.demand_law import DemandLaw, Seen
+from ptft_jax.pricing import demand_law
+from ptft_jax.pricing.demand_law import DemandLaw, Seen
 
 GREATEST_ELASTICITY = 10.0
 # what is believed of the mean elasticity before any data, and how firmly

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ptft_jax import pricing_regression
-from ptft_jax.pricing_regression import Fits, Population, Shrunk
-from ptft_jax.problems.demand_law import Seen
+from ptft_jax.pricing import regression
+from ptft_jax.pricing.demand_law import Seen
+from ptft_jax.pricing.regression import Fits, Population, Shrunk
 from ptft_jax.problems.problem import Inputs
 
 MOST = 6.0  # features are cut to ±6
@@ -28,8 +28,8 @@ def inputs(seen: Seen, told: Population) -> Inputs:
     Returns:
       The inputs.
     """
-    fits = pricing_regression.fit(seen)
-    shrunk = pricing_regression.shrink(fits, told)
+    fits = regression.fit(seen)
+    shrunk = regression.shrink(fits, told)
     cut = lambda columns: jnp.stack(columns, -1).clip(-MOST, MOST)
     return Inputs(
         instance=cut(_of_products(fits, shrunk, told)),

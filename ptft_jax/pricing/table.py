@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from ptft_jax.problems import demand_law
-from ptft_jax.problems.demand_law import Seen
+from ptft_jax.pricing import demand_law
+from ptft_jax.pricing.demand_law import Seen
 from ptft_jax.tables.problems import Problems, quoted
 
 LISTED_AS = pathlib.Path("prices and sales")

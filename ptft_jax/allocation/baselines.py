@@ -1,7 +1,7 @@
 """What a user would pick instead: allocations by a shrinkage of the estimates.
 
 All solve the linear programme exactly. But for `eb_by_precision`, the scores are those
-of `allocation_worths.shrunk` and the rules differ in how the prior variance is chosen.
+of `worths.shrunk` and the rules differ in how the prior variance is chosen.
 Every baseline is a pure function of items, jitted; padding gets 0 and changes nothing.
 Gupta & Rusmevichientong 2021.
 """
@@ -12,12 +12,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ptft_jax import allocation_worths as worths_
-from ptft_jax.allocation_stein import box_stein, stein_reg, vgc
-from ptft_jax.allocation_worths import Worths
-from ptft_jax.problems import allocation_features as features
-from ptft_jax.problems import knapsack
-from ptft_jax.problems.allocation_shrinkage import Items
+from ptft_jax.allocation import features, knapsack
+from ptft_jax.allocation import worths as worths_
+from ptft_jax.allocation.shrinkage import Items
+from ptft_jax.allocation.stein import box_stein, stein_reg, vgc
+from ptft_jax.allocation.worths import Worths
 
 SPREADS = (1e-4, 1e4)  # of prior variances tried, in units of a usual variance
 NUM_SPREADS = 161

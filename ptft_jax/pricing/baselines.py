@@ -10,21 +10,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ptft_jax import pricing_regression
-from ptft_jax.problems import demand_law
-from ptft_jax.problems.demand_law import DemandLaw, Seen
+from ptft_jax.pricing import demand_law, regression
+from ptft_jax.pricing.demand_law import DemandLaw, Seen
 
 
 def _best(seen: Seen, fits, elasticity: Float[Array, "n"]) -> Float[Array, "n"]:
     flat = jnp.zeros_like(elasticity)
-    cut = elasticity.clip(0.0, pricing_regression.GREATEST_ELASTICITY)
+    cut = elasticity.clip(0.0, regression.GREATEST_ELASTICITY)
     law = DemandLaw(fits.log_reference, flat, cut, flat, flat)
     value = demand_law.relative_profit(law, seen.menu, seen.unit_cost)
     return demand_law.best_price(value, seen.menu)
 
 
-def _population(seen: Seen, fits) -> pricing_regression.Population:
-    return pricing_regression.population(fits, (seen.menu > 0.0).any(1))
+def _population(seen: Seen, fits) -> regression.Population:
+    return regression.population(fits, (seen.menu > 0.0).any(1))
 
 
 @jax.jit
@@ -37,7 +36,7 @@ def own_regression(seen: Seen) -> Float[Array, "n"]:
     Returns:
       Prices; `mean_price` where fewer than two prices were logged.
     """
-    fits = pricing_regression.fit(seen)
+    fits = regression.fit(seen)
     return jnp.where(
         fits.information > 0.0, _best(seen, fits, fits.elasticity), mean_price(seen)
     )
@@ -55,7 +54,7 @@ def pooled_elasticity(seen: Seen) -> Float[Array, "n"]:
     Returns:
       Prices; `mean_price` where no product's price ever changed.
     """
-    fits = pricing_regression.fit(seen)
+    fits = regression.fit(seen)
     total = fits.information.sum()
     common = -(fits.x * fits.y).sum() / jnp.where(total > 0.0, total, 1.0)
     chosen = _best(seen, fits, jnp.full_like(fits.elasticity, common))
@@ -72,8 +71,8 @@ def hierarchical_eb(seen: Seen) -> Float[Array, "n"]:
     Returns:
       Prices: those of the network's problem where the network says 0.
     """
-    fits = pricing_regression.fit(seen)
-    shrunk = pricing_regression.shrink(fits, _population(seen, fits))
+    fits = regression.fit(seen)
+    shrunk = regression.shrink(fits, _population(seen, fits))
     return _best(seen, fits, shrunk.elasticity)
 
 
@@ -89,9 +88,9 @@ def predictive_eb(seen: Seen) -> Float[Array, "n"]:
     Returns:
       Prices.
     """
-    fits = pricing_regression.fit(seen)
-    shrunk = pricing_regression.shrink(fits, _population(seen, fits))
-    law = pricing_regression.plug_in(fits, shrunk)
+    fits = regression.fit(seen)
+    shrunk = regression.shrink(fits, _population(seen, fits))
+    law = regression.plug_in(fits, shrunk)
     law = law._replace(bend=shrunk.elasticity_sd**2 / 2.0)
     value = demand_law.relative_profit(law, seen.menu, seen.unit_cost)
     return demand_law.best_price(value, seen.menu)
@@ -107,7 +106,7 @@ def mean_price(seen: Seen) -> Float[Array, "n"]:
     Returns:
       Prices; near the mean of the menu where nothing was logged.
     """
-    reference = jnp.exp(pricing_regression.fit(seen).log_reference)
+    reference = jnp.exp(regression.fit(seen).log_reference)
     index = demand_law.nearest(reference[:, None], seen.menu)[:, 0]
     return demand_law.pick(seen.menu, index)
 

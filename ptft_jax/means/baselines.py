@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ptft_jax import npmle
-from ptft_jax.problems import means_family
+from ptft_jax.means import family as means_family
 
 
 def shared(family: means_family.Family) -> dict[str, Callable]:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from ptft_jax.problems.allocation_shrinkage import Items
+from ptft_jax.allocation.shrinkage import Items
 from ptft_jax.tables.problems import Problems, quoted
 
 PLACE = pathlib.Path("table")

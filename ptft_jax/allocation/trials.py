@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy import special
 from jaxtyping import Array, Float, Key
 
-from ptft_jax.problems.allocation_shrinkage import Items
+from ptft_jax.allocation.shrinkage import Items
 
 SIZES = (2.0, 1e6)  # trials that the beta prior may be worth
 

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ptft_jax.problems import knapsack
-from ptft_jax.problems.allocation_shrinkage import Items
+from ptft_jax.allocation import knapsack
+from ptft_jax.allocation.shrinkage import Items
 
 # τ of the searches, in units of the median precision (1 in the published experiments)
 TAUS = (5.0, 101)

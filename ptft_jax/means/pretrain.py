@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from ptft_jax import checkpoint, train, types
-from ptft_jax.means_model import MeansNetwork
+from ptft_jax.means.model import MeansNetwork
 from ptft_jax.pretrain import PretrainConfig
 from ptft_jax.problems import means
 from ptft_jax.types import Portfolio

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ptft_jax import conjugate_eb
-from ptft_jax.problems import mixing
-from ptft_jax.problems.means_family import Family, Raw, View
+from ptft_jax.means import mixing
+from ptft_jax.means.family import Family, Raw, View
 from ptft_jax.problems.problem import Inputs
 
 GRID = 64
@@ -99,7 +99,7 @@ def summarize(family: Family, seen: Any) -> Stats:
         jnp.sqrt(normal.size + noise**2),
         GRID,
     )
-    stats = Stats(family.prior(seen), normal, slope, log_noise, noise, grid, None, None)
+    stats = Stats(prior, normal, slope, log_noise, noise, grid, None, None)
     _, likelihood = _likelihood(family, seen, view, stats)
     laws = [mixing.normal_weights(grid, normal.mean, normal.size + 0.05 * noise**2)]
     for steps in EM_STEPS:

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import polars as pl
 from jaxtyping import Array, Bool, Float, Key
 
-from ptft_jax.problems import allocation, allocation_table, knapsack
-from ptft_jax.problems import allocation_features as features
-from ptft_jax.problems import allocation_trials as trials_
-from ptft_jax.problems.allocation_trials import Beta, Counts
+from ptft_jax.allocation import features, knapsack
+from ptft_jax.allocation import table as allocation_table
+from ptft_jax.allocation import trials as trials_
+from ptft_jax.allocation.trials import Beta, Counts
+from ptft_jax.problems import allocation
 from ptft_jax.problems.problem import Problem
 from ptft_jax.tables.problems import Problems
 

@@ -1,0 +1,1 @@
+"""Allocation under a budget: items, rules, baselines and tables."""

@@ -1,0 +1,1 @@
+"""Estimating many means: families, rules, baselines and tables."""

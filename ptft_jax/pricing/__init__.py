@@ -1,0 +1,1 @@
+"""Pricing: demand laws, regressions, baselines and tables."""
