@@ -8,7 +8,14 @@ from ptft_jax.method import pretrain
 from ptft_jax.method.network import Across
 from ptft_jax.pretrain import PretrainConfig
 from ptft_jax.problems.problem import Problem, ProblemWorld
-from ptft_jax.worlds import allocation, pricing_loglog, pricing_prior, three_part
+from ptft_jax.worlds import (
+    allocation,
+    contextual,
+    contextual_normal,
+    pricing_loglog,
+    pricing_prior,
+    three_part,
+)
 
 
 class Pretrained(NamedTuple):
@@ -45,6 +52,11 @@ PRETRAINED: dict[str, Pretrained] = {
             Across(4),
             PretrainConfig(num_steps=4500, shapes=((6, 192, 20),), learning_rate=3e-3),
         ),
+        Pretrained(
+            contextual.WORLD,
+            Across(4),
+            PretrainConfig(num_steps=4000, shapes=((6, 128, 20),), learning_rate=3e-3),
+        ),
     )
 }
 PROBLEMS: dict[str, Problem] = {
@@ -56,6 +68,7 @@ WORLDS: dict[str, ProblemWorld] = {
         *(made.world for made in PRETRAINED.values()),
         three_part.WORLD,
         pricing_loglog.WORLD,
+        contextual_normal.WORLD,
     )
 }
 
