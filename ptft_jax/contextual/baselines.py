@@ -14,6 +14,7 @@ from ptft_jax import regression_baselines
 from ptft_jax.contextual import population, predictive, records, regression
 from ptft_jax.contextual.records import Seen
 
+PENALTY = 0.03  # on coefficients, of the order of a standard error
 RIDGE = 1e-3  # of a regression with as many covariates as observations
 
 
@@ -169,7 +170,12 @@ def global_qr(seen: Seen) -> Float[Array, "n"]:
     rows = _rows(context, sd, jnp.broadcast_to(z[:, None], sd.shape))
     rows = jnp.where(used[..., None], rows, 0.0).reshape(-1, rows.shape[-1])
     quantile = jnp.where(used, seen.quantile[:, None], 0.0).reshape(-1)
-    beta = regression_baselines.quantile_regression(rows, target.reshape(-1), quantile)
+    # what the data leave open (sds of pairs of observations) is 0
+    penalty = PENALTY * jnp.sqrt(used.sum() + 1.0) * jnp.eye(rows.shape[1])
+    rows = jnp.concatenate([rows, penalty])
+    quantile = jnp.concatenate([quantile, jnp.full(len(penalty), 0.5)])
+    target = jnp.concatenate([target.reshape(-1), jnp.zeros(len(penalty))])
+    beta = regression_baselines.quantile_regression(rows, target, quantile)
     own_sd = jnp.sqrt(fits.square / jnp.maximum(fits.count - 1.0, 1.0))
     off = _rows(fits.ahead, own_sd, z) @ beta
     zero = jnp.zeros_like(fits.ahead)

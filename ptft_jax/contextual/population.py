@@ -88,24 +88,33 @@ def shrunk_slopes(fits: Fits, slope, spread, variance) -> Slopes:
     Returns:
       The posterior; that of the population where a product has no data.
     """
-    kernel = _kernel(fits, spread, variance)
+    return _shrunk(fits, slope, spread, variance, _kernel(fits, spread, variance))
+
+
+def times(matrix: Float[Array, "n c c"], vector: Float[Array, "#n c"]):
+    """Products of many small matrices with vectors, as one elementwise product."""
+    return (matrix * vector[:, None, :]).sum(-1)
+
+
+def _shrunk(fits: Fits, slope, spread, variance, kernel) -> Slopes:
     posterior = spread[:, None] * kernel * spread
-    rest = fits.moment - fits.gram @ slope
+    rest = fits.moment - times(fits.gram, slope[None])
     return Slopes(
-        mean=slope + jnp.einsum("nij,nj->ni", posterior, rest),
+        mean=slope + times(posterior, rest),
         covariance=variance * posterior,
         used=1.0 - variance * jnp.diagonal(kernel, axis1=1, axis2=2),
     )
 
 
-def _mean_slope(fits: Fits, spread, variance):
-    """μ by generalised least squares, and how many of its numbers were learnt."""
-    posterior = spread[:, None] * _kernel(fits, spread, variance) * spread
-    through = jnp.einsum("nij,njk->nik", fits.gram, posterior)
-    information = (fits.gram - jnp.einsum("nij,njk->nik", through, fits.gram)).sum(0)
-    moment = (fits.moment - jnp.einsum("nij,nj->ni", through, fits.moment)).sum(0)
-    ridge = variance / USUAL_SLOPE**2
+def _mean_slope(fits: Fits, spread, variance, kernel):
+    """μ by generalised least squares, and how many of its numbers were learnt.
+
+    Xᵀ(σ²I + X D² Xᵀ)⁻¹X = D⁻¹(I − σ²Q)D⁻¹, and so for y: nothing larger is inverted.
+    """
     eye = jnp.eye(spread.shape[0])
+    information = (eye - variance * kernel).sum(0) / spread[:, None] / spread
+    moment = times(kernel, spread * fits.moment).sum(0) / spread
+    ridge = USUAL_SLOPE**-2.0
     cover = regression.inverse(information + ridge * eye)
     return cover @ moment, spread.shape[0] - ridge * jnp.trace(cover)
 
@@ -128,19 +137,22 @@ def components(fits: Fits) -> tuple[Float[Array, "c"], Float[Array, "c"], Array]
 
     def update(_, state):
         spread, variance = state
-        slope, learnt = _mean_slope(fits, spread, variance)
-        own = shrunk_slopes(fits, slope, spread, variance)
+        kernel = _kernel(fits, spread, variance)
+        slope, learnt = _mean_slope(fits, spread, variance, kernel)
+        own = _shrunk(fits, slope, spread, variance, kernel)
         score = ((own.mean - slope) ** 2 - own.used * spread**2).sum(0)
         score += PRIOR_WEIGHT * (USUAL_SPREAD**2 - spread**2)
         step = score / ((own.used**2).sum(0) + PRIOR_WEIGHT)
         wider = jnp.sqrt((spread**2 + step).clip(LEAST_SPREAD**2, MOST_SPREAD**2))
-        left = regression.residual_square(fits, own.mean).sum() + usual
+        explained = own.mean * (2.0 * fits.moment - times(fits.gram, own.mean))
+        left = jnp.maximum(fits.square - explained.sum(1), 0.0).sum() + usual
         free = jnp.maximum(freedom - own.used.sum() - learnt, 0.0) + PRIOR_WEIGHT
         return wider, left / free
 
-    start = jnp.full(fits.ahead.shape[1], 0.3), first
+    start = jnp.full(fits.ahead.shape[1], 0.1), first
     spread, variance = jax.lax.fori_loop(0, NUM_ROUNDS, update, start)
-    return _mean_slope(fits, spread, variance)[0], spread, variance
+    kernel = _kernel(fits, spread, variance)
+    return _mean_slope(fits, spread, variance, kernel)[0], spread, variance
 
 
 def _levels(fits: Fits, seen_any: Bool[Array, "n"], slope, variance):

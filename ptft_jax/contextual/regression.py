@@ -6,6 +6,7 @@ levels and slopes are estimated independently of each other and of all units.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -166,16 +167,18 @@ def inverse(matrix: Float[Array, "*s c c"]) -> Float[Array, "*s c c"]:
     Returns:
       The inverses.
     """
-    a = matrix
-    for k in range(matrix.shape[-1]):
-        pivot = a[..., k, k]
-        row = a[..., k, :] / pivot[..., None]
-        column = a[..., :, k]
-        a = a - column[..., :, None] * row[..., None, :]
-        a = a.at[..., k, :].set(row)
-        a = a.at[..., :, k].set(-column / pivot[..., None])
-        a = a.at[..., k, k].set(1.0 / pivot)
-    return a
+    index = jnp.arange(matrix.shape[-1])
+
+    def sweep(k, a):
+        is_k = index == k
+        row = jnp.where(is_k[:, None], a, 0.0).sum(-2)
+        column = jnp.where(is_k, a, 0.0).sum(-1)
+        pivot = jnp.where(is_k, row, 0.0).sum(-1, keepdims=True)
+        row = jnp.where(is_k, 1.0, row) / pivot
+        swept = jnp.where(is_k, 0.0, a) - column[..., None] * row[..., None, :]
+        return jnp.where(is_k[:, None], row[..., None, :], swept)
+
+    return jax.lax.fori_loop(0, len(index), sweep, matrix)
 
 
 def residual_square(fits: Fits, slope: Float[Array, "n c"]) -> Float[Array, "n"]:
