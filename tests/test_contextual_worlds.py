@@ -41,6 +41,7 @@ def test_bayes_is_the_best_that_data_allow_and_full_information_better():
     assert (lead.mean(0) > 3.0 * lead.std(0) / len(lead) ** 0.5).all()
 
 
+@pytest.mark.slow
 def test_expected_costs_are_those_of_simulated_demand():
     world = promotions.WORLD
 

@@ -59,24 +59,36 @@ def saa(seen: Seen) -> Float[Array, "n"]:
       seen: n products.
 
     Returns:
-      Stocks; those of `ignoring` where a product has no observation.
+      Stocks; a quantile of all products' demand where one has no observation.
     """
     m = seen.valid.sum(1)
     ordered = jnp.sort(jnp.where(seen.valid, seen.demand, jnp.inf), 1)
     # 1e-4: q·m that is a whole number but for rounding is that number
     rank = jnp.ceil(seen.quantile * m - 1e-4).astype(int).clip(1, jnp.maximum(m, 1))
     found = jnp.take_along_axis(ordered, rank[:, None] - 1, 1)[:, 0]
-    return jnp.where(m > 0, found, ignoring(seen)) * records.present(seen)
+    fits = regression.fit(seen, regression.scaling(seen))
+    return jnp.where(m > 0, found, _unseen(seen, fits)) * records.present(seen)
+
+
+def _unseen(seen: Seen, fits) -> Float[Array, "n"]:
+    """Stock of a product that nothing is known of: log demands of all are normal."""
+    used = fits.count > 0.0
+    n = jnp.maximum(used.sum(), 1)
+    mean = jnp.where(used, fits.level, 0.0).sum() / n
+    between = jnp.where(used, (fits.level - mean) ** 2, 0.0).sum() / n
+    within = fits.square.sum() / jnp.maximum(fits.count.sum(), 1.0)
+    z = predictive.normal_quantile(seen.quantile)
+    return jnp.exp(mean + z * jnp.sqrt(between + within))
 
 
 def _stock(seen: Seen, fits, slope, sd) -> Float[Array, "n"]:
-    """exp(ȳ + b·Δ + z_q sd), as `ignoring` where a product has no observation."""
+    """exp(ȳ + b·Δ + z_q sd); `_unseen` where a product has no observation."""
     effect = (slope * fits.ahead).sum(1) + predictive.normal_quantile(
         seen.quantile
     ) * sd
     far = predictive.FARTHEST
     stock = jnp.exp(fits.level + effect.clip(-far, far))
-    found = jnp.where(fits.count > 0.0, stock, ignoring(seen))
+    found = jnp.where(fits.count > 0.0, stock, _unseen(seen, fits))
     return jnp.where(records.present(seen), found, 0.0)
 
 
