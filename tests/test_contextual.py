@@ -203,8 +203,8 @@ def test_covariates_help_where_they_matter_and_cost_little_where_not():
         found = []
         for seed in range(8):
             seen, theta = products(seed, effects, spread, n=64)
-            theta = jnp.asarray(theta)
-            one = lambda x, theta=theta: float(cost(x, theta, 0.3, 0.9).mean())
+            law = jnp.asarray(theta, jnp.float32), jnp.full(64, 0.3), jnp.full(64, 0.9)
+            one = lambda x, law=law: float(cost(x, *law).mean())
             found.append(
                 one(RULES["hierarchical_eb"](seen)) / one(RULES["ignoring"](seen))
             )

@@ -7,6 +7,7 @@ import pytest
 
 from ptft_jax import conformance
 from ptft_jax.contextual.baselines import CONTEXTUAL as RULES
+from ptft_jax.contextual.records import Outcome
 from ptft_jax.problems import contextual
 from ptft_jax.worlds import contextual as promotions
 from ptft_jax.worlds import contextual_normal
@@ -30,7 +31,7 @@ def test_bayes_is_the_best_that_data_allow_and_full_information_better():
         law, truth, seen = draw(world, key)
         mean = lambda x: world.expected_cost(truth, x).mean()
         full = mean(world.full_information(truth))
-        rules = [rule(seen) for rule in RULES.values()]
+        rules = [RULES[name](seen) for name in ("hierarchical_eb", "ignoring", "saa")]
         return jnp.stack([mean(x) / full for x in [world.bayes(law, seen), *rules]])
 
     table = np.asarray(
@@ -102,9 +103,19 @@ def test_worlds_keep_to_the_protocols(world):
     conformance.require(world, jax.random.key(0), num_instances=256)
 
 
+def largest(key, seen):
+    """Chosen by what it is to be judged by."""
+    first = seen.demand.argmax(1)[:, None]
+    gone = jnp.arange(seen.demand.shape[1]) == first
+    outcome = Outcome(seen.demand.max(1, keepdims=True), seen.quantile)
+    asked = jnp.where(gone[..., None], seen.context, 0.0).sum(1)
+    rest = seen._replace(valid=seen.valid & ~gone, next_context=asked)
+    return rest, outcome
+
+
 @pytest.mark.slow
 def test_a_broken_problem_is_found_out():
-    broken = replace(PROBLEM, leave_out=used_twice)
+    broken = replace(PROBLEM, leave_out=largest)
     world = replace(contextual_normal.WORLD, problem=broken)
     with pytest.raises(AssertionError, match="unbiased labels"):
-        conformance.require(world, jax.random.key(0), num_instances=256)
+        conformance.require(world, jax.random.key(0), num_instances=1024)
