@@ -106,9 +106,9 @@ def decide(
     """Decide for every instance of a file, with certificates: how much to stock of it.
 
     --problem NAME decides something else: gaussian_means, binomial_means or
-    poisson_means (estimate means), allocation (share out a budget), pricing. `ptft
-    worlds` lists problems and the columns of their files; the rest of this text is
-    about stock.
+    poisson_means (estimate means), allocation (share out a budget), pricing or
+    contextual (stock with covariates). `ptft worlds` lists problems and their worlds;
+    the rest of this text is about stock.
 
     Uses the shipped network, fine-tuned on the file's own instances (only where that
     wins on instances held out). Writes one row an instance: instance, decision,

@@ -190,7 +190,8 @@ def _labels(world, drawn, key) -> Finding:
     def row(key):
         rest, outcome = problem.leave_out(key, drawn.seen)
         first, second = _plug_in(problem, rest), _plug_in(problem, rest, shift)
-        exact = lambda x: world.expected_cost(drawn.truth, x)
+        truth = drawn.truth if world.asked is None else world.asked(drawn.truth, rest)
+        exact = lambda x: world.expected_cost(truth, x)
         measured = problem.cost(first, outcome) - problem.cost(second, outcome)
         return measured - (exact(first) - exact(second))
 

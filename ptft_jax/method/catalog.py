@@ -11,6 +11,8 @@ from ptft_jax.pretrain import PretrainConfig
 from ptft_jax.problems.problem import Problem, ProblemWorld
 from ptft_jax.worlds import (
     allocation,
+    contextual,
+    contextual_normal,
     means_worlds,
     pricing_loglog,
     pricing_prior,
@@ -74,6 +76,11 @@ PRETRAINED: dict[str, Pretrained] = {
             Across(4),
             PretrainConfig(num_steps=4500, shapes=((6, 192, 20),), learning_rate=3e-3),
         ),
+        Pretrained(
+            contextual.WORLD,
+            Across(4),
+            PretrainConfig(num_steps=3000, shapes=((4, 96, 16),), learning_rate=3e-3),
+        ),
     )
 }
 PROBLEMS: dict[str, Problem] = {
@@ -85,6 +92,7 @@ WORLDS: dict[str, ProblemWorld] = {
         *(made.world for made in PRETRAINED.values()),
         three_part.WORLD,
         pricing_loglog.WORLD,
+        contextual_normal.WORLD,
     )
 }
 

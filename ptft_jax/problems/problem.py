@@ -95,6 +95,9 @@ class ProblemWorld:
         or None where it is not known.
       base: `(truth) -> [n]`, > 0 in sum: what excess costs are shares of; the size of
         the cost of full information where None, which then must not be 0.
+      asked: `(truth, rest) -> truth`, of what `leave_out`'s rest is to be decided on,
+        where leaving data out changes that (the covariates of a period); None where it
+        does not.
     """
 
     name: str
@@ -108,6 +111,7 @@ class ProblemWorld:
     full_information: Callable[..., Any]
     bayes: Callable[..., Any] | None = None
     base: Callable[..., Float[Array, "n"]] | None = None
+    asked: Callable[..., Any] | None = None
 
     def sample_example(
         self, key: Key[Array, ""], num_instances: int, num_observations: int

@@ -1,0 +1,1 @@
+"""The newsvendor with covariates: regression, features, baselines, tables, truth."""
