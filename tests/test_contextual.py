@@ -151,7 +151,7 @@ def test_order_of_products_and_of_covariates_and_padding_change_nothing(seen, pa
         next_context=shuffled.next_context[..., columns],
     )
     usual, mixed = everyone(params, seen), everyone(params, shuffled)
-    padded = decide(params, network_.pad(seen, 2 * N))
+    padded = decide(params, problem.pad(seen, 2 * N))
     for name, stock in usual.items():
         assert (stock[N - 3 :] == 0.0).all(), name
         assert (stock[: N - 3] > 0.0).all(), name

@@ -133,11 +133,11 @@ def test_unusable_requests_are_named():
 
 
 def test_unseen_cost_is_the_mean_over_the_periods_left(ragged):
-    truth = empirical.from_columns(ragged)
+    truth = ragged
     seen = empirical.sample_iid(truth, np.random.default_rng(2), 2)
     x, q = np.linspace(1.0, 6.0, len(truth.length)), 0.8
     found = empirical.unseen_cost(truth, x, q, seen)
-    for i, column in enumerate(ragged.T):
+    for i, column in enumerate(truth.series):
         rest = list(column[~np.isnan(column)])
         for value in seen[i]:
             rest.remove(value)
