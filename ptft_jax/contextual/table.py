@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from ptft_jax.contextual.records import NUM_COVARIATES, Seen
+from ptft_jax.tables import rows
 from ptft_jax.tables.problems import Problems, quoted
 
 LISTED_AS = pathlib.Path("demand and covariates")
@@ -37,12 +38,12 @@ def read(table: pl.DataFrame) -> tuple[Seen, list[str]]:
     context = np.zeros((table.height, NUM_COVARIATES))
     for k, name in enumerate(covariates[:NUM_COVARIATES]):
         context[:, k] = _numbers(table[name], problems)
-    codes, names = _instances(table["instance"], problems)
+    codes, names = rows.instances(table["instance"], problems)
     quantile = np.full(len(names), USUAL_QUANTILE)
     if "quantile" in table:
         quantile = _quantiles(table["quantile"], codes, names, problems)
     if "time" in table:
-        _check_time(table["time"], codes, names, problems)
+        rows.check_time(table["time"], codes, names, problems)
     _check_next(blank, codes, names, problems)
     problems.check()
     return _pack(value, blank, context, quantile, codes), names
@@ -74,13 +75,8 @@ def _floats(column: pl.Series) -> np.ndarray:
     return numbers.to_numpy().copy()
 
 
-def _is_blank(column: pl.Series) -> np.ndarray:
-    text = column.cast(pl.String).fill_null("")
-    return (text.str.strip_chars() == "").to_numpy()
-
-
 def _values(column: pl.Series, problems: Problems) -> tuple[np.ndarray, np.ndarray]:
-    blank, values = _is_blank(column), _floats(column)
+    blank, values = rows.is_blank(column), _floats(column)
     wrong = np.flatnonzero(~np.isfinite(values) & ~blank)
     problems.add_many(
         len(wrong),
@@ -118,19 +114,6 @@ def _numbers(column: pl.Series, problems: Problems) -> np.ndarray:
     return np.where(np.isfinite(values), values, 0.0)
 
 
-def _instances(column: pl.Series, problems: Problems) -> tuple[np.ndarray, list[str]]:
-    blank = np.flatnonzero(_is_blank(column))
-    problems.add_many(
-        len(blank),
-        (f"row {row + 1}: its instance is blank" for row in blank),
-        "Name the instance of each row.",
-    )
-    labels = column.cast(pl.String).fill_null("")
-    names = labels.unique(maintain_order=True).to_list()
-    codes = labels.cast(pl.Enum(names)).to_physical().to_numpy()
-    return codes.astype(int), names
-
-
 def _quantiles(column: pl.Series, codes, names, problems: Problems) -> np.ndarray:
     values = _floats(column)
     inside = (values > 0.0) & (values < 1.0)
@@ -140,40 +123,8 @@ def _quantiles(column: pl.Series, codes, names, problems: Problems) -> np.ndarra
         (f"row {r + 1}: quantile is {column[int(r)]!r}" for r in wrong),
         "A critical ratio is between 0 and 1: underage / (underage + overage).",
     )
-    _, first = np.unique(codes, return_index=True)
-    differs = np.flatnonzero(
-        inside & inside[first][codes] & (values != values[first][codes])
-    )
-    problems.add_many(
-        len(differs),
-        (
-            f"row {r + 1}: quantile of {quoted(names[codes[r]])} is {values[r]:g}, but "
-            f"{values[first[codes[r]]]:g} in row {first[codes[r]] + 1}"
-            for r in differs
-        ),
-        "Give an instance the same quantile in all its rows.",
-    )
-    return values[first]
-
-
-def _check_time(times: pl.Series, codes, names, problems: Problems) -> None:
-    blank = np.flatnonzero(times.is_null().to_numpy())
-    problems.add_many(
-        len(blank),
-        (f"row {row + 1}: its time is blank" for row in blank),
-        "Give every row its time, or leave the column out.",
-    )
-    pairs = pl.DataFrame({"code": codes, "time": times})
-    again = np.flatnonzero(~pairs.to_struct().is_first_distinct().to_numpy())
-    problems.add_many(
-        len(again),
-        (
-            f"row {row + 1}: instance {quoted(names[codes[row]])} has a row of the "
-            f"same time {times[int(row)]} above"
-            for row in again
-        ),
-        "Keep one row for an instance and time.",
-    )
+    within = np.where(inside, values, np.nan)
+    return rows.of_instance("quantile", within, codes, names, problems)
 
 
 def _check_next(blank, codes, names, problems: Problems) -> None:

@@ -8,6 +8,7 @@ import polars as pl
 
 from ptft_jax.pricing import demand_law
 from ptft_jax.pricing.demand_law import Seen
+from ptft_jax.tables import rows
 from ptft_jax.tables.problems import Problems, quoted
 
 LISTED_AS = pathlib.Path("prices and sales")
@@ -43,20 +44,11 @@ def read(table: pl.DataFrame) -> tuple[Seen, list[str]]:
     columns = {
         name: _numbers(table, name, problems) for name in NUMBERS if name in table
     }
-    labels = table["instance"].cast(pl.String)
-    blank = labels.is_null() | (labels.str.strip_chars() == "")
-    problems.add_many(
-        int(blank.sum()),
-        (f"row {row + 1}: its instance is blank" for row in np.flatnonzero(blank)),
-        "Name the instance of each row.",
-    )
-    names = labels.fill_null("").unique(maintain_order=True).to_list()
-    codes = labels.fill_null("").cast(pl.Enum(names)).to_physical().to_numpy()
-    codes = codes.astype(int)
+    codes, names = rows.instances(table["instance"], problems)
     if "time" in table:
-        _check_time(table["time"], codes, names, problems)
+        rows.check_time(table["time"], codes, names, problems)
     of_product = {
-        name: _of_product(name, columns[name], codes, names, problems)
+        name: rows.of_instance(name, columns[name], codes, names, problems)
         for name in OF_PRODUCT
         if name in columns
     }
@@ -93,53 +85,17 @@ def _numbers(table: pl.DataFrame, name: str, problems: Problems) -> np.ndarray:
     values = table[name].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
     wrong = ~np.isfinite(values)
     low = ~wrong & ((values < least) | ((values == least) & (not may_equal)))
-    rows = np.flatnonzero(wrong)
+    bad = np.flatnonzero(wrong)
     problems.add_many(
-        len(rows),
-        (f"row {r + 1}: {name} is {table[name][int(r)]!r}, no number" for r in rows),
+        len(bad),
+        (f"row {r + 1}: {name} is {table[name][int(r)]!r}, no number" for r in bad),
         "Give a finite number in each row, or leave the row out.",
     )
-    rows = np.flatnonzero(low)
+    bad = np.flatnonzero(low)
     problems.add_many(
-        len(rows), (f"row {r + 1}: {name} is {values[r]:g}" for r in rows), remedy
+        len(bad), (f"row {r + 1}: {name} is {values[r]:g}" for r in bad), remedy
     )
     return np.where(wrong, 0.0, values)
-
-
-def _check_time(times: pl.Series, codes, names, problems: Problems) -> None:
-    blank = np.flatnonzero(times.is_null().to_numpy())
-    problems.add_many(
-        len(blank),
-        (f"row {row + 1}: its time is blank" for row in blank),
-        "Give every row its time, or leave the column out.",
-    )
-    pairs = pl.DataFrame({"code": codes, "time": times})
-    repeated = np.flatnonzero(~pairs.to_struct().is_first_distinct().to_numpy())
-    problems.add_many(
-        len(repeated),
-        (
-            f"row {row + 1}: instance {quoted(names[codes[row]])} has a row of the "
-            f"same time {times[int(row)]} above"
-            for row in repeated
-        ),
-        "Keep one row for an instance and time.",
-    )
-
-
-def _of_product(name, values, codes, names, problems: Problems) -> np.ndarray:
-    _, first = np.unique(codes, return_index=True)
-    own = values[first]
-    wrong = np.flatnonzero(values != own[codes])
-    problems.add_many(
-        len(wrong),
-        (
-            f"row {row + 1}: {name} of {quoted(names[codes[row]])} is "
-            f"{values[row]:g}, but {own[codes[row]]:g} in row {first[codes[row]] + 1}"
-            for row in wrong
-        ),
-        f"Give an instance the same {name} in all its rows.",
-    )
-    return own
 
 
 def _check_interval(low, high, names, problems: Problems) -> None:
