@@ -6,9 +6,10 @@
 
 `three_part`: the knapsack of Gupta & Rusmevichientong; `broad`: fresh draws of the
 world that the network was pretrained on; `crashes`: tracts of New York
-(`crash_tracts`). Every rule sees the same data; ± are standard errors over seeds. The
-last column is the lead of the network over the best baseline, paired by seed;
-`--zero-shot` leaves fine-tuning out.
+(`crash_tracts`), with an oracle that is told the true rates of all other tracts. Every
+rule sees the same data; ± are standard errors over seeds. The last column is the lead
+of the network over the best baseline, paired by seed; `--zero-shot` leaves fine-tuning
+out.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from ptft_jax.worlds import allocation as broad
 from ptft_jax.worlds import three_part
 
 WORLDS = {"three_part": three_part.WORLD, "broad": broad.WORLD}
-SKIPPED = ("oracle_tau", "pretrained", "finetuned", "bayes")
+SKIPPED = ("oracle_tau", "oracle", "pretrained", "finetuned", "bayes")
 ORACLE = jax.jit(allocation_baselines.oracle_tau)
 
 
@@ -118,6 +119,7 @@ def run_crashes(parts, seeds: int, shipped, config, most_crashes: int) -> None:
             seen, worth = crash_tracts.sample(tracts, share, rng)
             rules = dict(problem.baselines)
             rules |= {k: on_items(gaussian[k]) for k in ("eb_sure", "box_stein")}
+            rules["oracle"] = lambda seen: crash_tracts.oracle(seen, tracts)
             rows.append(shares(seen, worth, seed, rules, own))
         report(f"crashes n={len(worth)} q={share:g}", rows)
 

@@ -1,15 +1,17 @@
-"""The pretrained network's cost over the Bayes cost, in the gamma–Poisson world.
+"""The pretrained network's cost over that of hierarchical Bayes, in conjugate worlds.
 
-    python -m benchmarks.conjugate_world [--steps 4000]
+    python -m benchmarks.conjugate_world [--worlds gamma_poisson] [--steps 4000]
 
-Two networks: the shipped one, which knows the broad prior only, and one pretrained on
-the world's own prior (kept under results/). Laws are drawn from its hyper-prior,
-m = 5. The Bayes decision knows the law; hierarchical Bayes infers it from the portfolio
-and is the limit of what a network can do. A figure is the mean over portfolios of
-Σ cost/Σ Bayes cost, ± its standard error; costs are exact.
+The shipped network knows the broad prior only; with `--steps` another is pretrained on
+each world's own prior (kept under results/). Laws are drawn from the world's
+hyper-prior, m = 5. The Bayes decision knows the law; hierarchical Bayes infers it from
+the portfolio and is the limit of what a network can do. Figures are means over
+portfolios of Σ cost over Σ cost of Bayes and, paired, of hierarchical Bayes, ± standard
+errors; costs are exact.
 """
 
 import argparse
+import functools
 import pathlib
 
 import jax
@@ -26,16 +28,18 @@ from ptft_jax import (
     risk,
     types,
 )
-from ptft_jax.worlds import WORLDS
+from ptft_jax.worlds import WORLDS, World
 
-WORLD = WORLDS["gamma_poisson"]
+M = 5
 DECIDE = jax.jit(risk.decide, static_argnums=0)
-SAMPLE_LAW = jax.jit(WORLD.sample_law)
-SAMPLE_INSTANCES = jax.jit(WORLD.sample_instances, static_argnums=2)
-SAMPLE_DEMAND = jax.jit(WORLD.sample_demand, static_argnums=2)
+PARAMETRIC_EB = {
+    "gamma_poisson": baselines.COUNTS["gamma_poisson_eb"],
+    "lognormal": baselines.NEWSVENDOR["lognormal_eb"],
+}
+LIMIT = "hierarchical Bayes"
 
 
-def own_network(steps: int, path: pathlib.Path):
+def own_network(world: World, steps: int, path: pathlib.Path):
     """The default network, pretrained on the world's own prior."""
     if not path.exists():
         network, config = model.Network(), pretrain.PretrainConfig(num_steps=steps)
@@ -48,7 +52,7 @@ def own_network(steps: int, path: pathlib.Path):
             network,
             config,
             jax.random.key(0),
-            sample_example=WORLD.sample_example,
+            sample_example=world.sample_example,
             report=report,
         )
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,28 +60,51 @@ def own_network(steps: int, path: pathlib.Path):
     return checkpoint.load_network(path)[:2]
 
 
-def ratios(networks, seed: int, n: int, m: int, q: float) -> dict[str, float]:
+@functools.partial(jax.jit, static_argnums=(0, 2, 3))
+def draw(world: World, key, n: int, m: int):
+    """A law, n instances of it and m observations of each."""
+    keys = jax.random.split(key, 3)
+    law = world.sample_law(keys[0])
+    instances = world.sample_instances(keys[1], law, n)
+    return law, instances, world.sample_demand(keys[2], instances, m)
+
+
+def ratios(world: World, networks, seed: int, n: int, q: float) -> dict[str, float]:
     """Σ cost/Σ Bayes cost of each network and of hierarchical Bayes, one portfolio."""
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(2026), seed), 3)
-    law = SAMPLE_LAW(keys[0])
-    instances = SAMPLE_INSTANCES(keys[1], law, n)
-    portfolio = types.portfolio(SAMPLE_DEMAND(keys[2], instances, m), q)
+    key = jax.random.fold_in(jax.random.key(2026), seed)
+    law, instances, demand = draw(world, key, n, M)
+    portfolio = types.portfolio(demand, q)
     decisions = {
         name: DECIDE(network, risk.single(network, params), portfolio)
         for name, (network, params) in networks.items()
     }
-    decisions["hierarchical Bayes"] = oracle.hierarchical_bayes(WORLD, portfolio)
-    decisions["gamma_poisson_eb"] = baselines.COUNTS["gamma_poisson_eb"](portfolio)
+    decisions["parametric EB"] = PARAMETRIC_EB[world.name](portfolio)
+    decisions[LIMIT] = oracle.hierarchical_bayes(world, portfolio)
     quantile = jnp.full(n, q)
-    cost = lambda x: oracle.expected_cost(WORLD, instances, x, quantile).sum()
-    least = cost(oracle.bayes(WORLD, law, portfolio))
+    cost = lambda x: oracle.expected_cost(world, instances, x, quantile).sum()
+    least = cost(oracle.bayes(world, law, portfolio))
     return {name: float(cost(x) / least) for name, x in decisions.items()}
 
 
+def show(rows: list[dict[str, float]], head: str) -> None:
+    """Prints means over portfolios."""
+    limit = np.array([row[LIMIT] for row in rows])
+    error = lambda x: x.std(ddof=1) / np.sqrt(len(x))
+    for name in rows[0]:
+        over = np.array([row[name] for row in rows])
+        paired = over / limit
+        print(
+            f"{head} {name:20s}over Bayes {over.mean():.4f} ± {error(over):.4f}, over "
+            f"hierarchical Bayes {paired.mean():.4f} ± {error(paired):.4f}",
+            flush=True,
+        )
+
+
 def main() -> None:
-    """Prints the ratios at several quantiles."""
+    """Prints the ratios in each world at several quantiles."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--worlds", default=",".join(PARAMETRIC_EB))
+    parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--portfolios", type=int, default=100)
     parser.add_argument("--instances", type=int, default=512)
     parser.add_argument("--weights", default=None, help="instead of the shipped ones")
@@ -86,19 +113,15 @@ def main() -> None:
     compilation.keep_programs()
     load = checkpoint.load_network if args.weights else checkpoint.load_shipped
     shipped = load(args.weights) if args.weights else load()
-    networks = {"broad prior": shipped[:2]}
-    path = args.out / f"gamma_poisson_{args.steps}.safetensors"
-    if args.steps:
-        networks["own prior"] = own_network(args.steps, path)
-    for q in (0.5, 0.9, 0.95):
-        rows = [
-            ratios(networks, seed, args.instances, 5, q)
-            for seed in range(args.portfolios)
-        ]
-        for name in rows[0]:
-            values = np.array([row[name] for row in rows])
-            error = values.std(ddof=1) / np.sqrt(len(values))
-            print(f"q={q:<5g}{name:20s}{values.mean():.4f} ± {error:.4f}", flush=True)
+    for world in (WORLDS[name] for name in args.worlds.split(",")):
+        networks = {"broad prior": shipped[:2]}
+        if args.steps:
+            path = args.out / f"{world.name}_{args.steps}.safetensors"
+            networks["own prior"] = own_network(world, args.steps, path)
+        for q in (0.5, 0.9, 0.95):
+            seeds = range(args.portfolios)
+            rows = [ratios(world, networks, k, args.instances, q) for k in seeds]
+            show(rows, f"{world.name} q={q:g}")
 
 
 if __name__ == "__main__":

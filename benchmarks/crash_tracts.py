@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import datasets
+from ptft_jax.allocation import knapsack
 from ptft_jax.allocation.trials import Counts
 
 FILE = "nyc_crash_tract_year.csv"
@@ -45,3 +46,26 @@ def sample(
     cost = np.full(len(rate), len(rate) / CHOSEN)
     arrays = (successes, trials, cost, weight)
     return Counts(*(jnp.asarray(a, jnp.float32) for a in arrays)), weight * rate
+
+
+def oracle(seen: Counts, tracts: pl.DataFrame) -> np.ndarray:
+    """The choice of an empirical Bayes rule that is told the rates of all other tracts.
+
+    E[p_j | k_j] under the even law of p_i, i ≠ j: what exchangeable learning can reach,
+    but for what weights and numbers of trials say of the rates.
+
+    Args:
+      seen: of the tracts, in their order.
+      tracts: from `table`.
+
+    Returns:
+      x in [0, 1].
+    """
+    rate = tracts["rate"].to_numpy()
+    successes, trials = (np.asarray(x, float)[:, None] for x in seen[:2])
+    log_likelihood = successes * np.log(rate) + (trials - successes) * np.log1p(-rate)
+    np.fill_diagonal(log_likelihood, -np.inf)
+    likelihood = np.exp(log_likelihood - log_likelihood.max(1, keepdims=True))
+    found = likelihood @ rate / likelihood.sum(1)
+    value = seen.weight * jnp.asarray(found, jnp.float32)
+    return np.asarray(knapsack.best(value, seen.cost))
