@@ -15,6 +15,7 @@ def programs(request):
     cache = getattr(request.config, "cache", None)
     if cache is not None:
         compilation.keep_programs(pathlib.Path(cache.mkdir("xla")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
