@@ -1,21 +1,28 @@
+import os
 import pathlib
 
 import jax
 import pytest
 import tiny
 
-from ptft_jax import compilation, data
+from ptft_jax import data
 
 MOST_MAPPINGS = 30_000
 
 
-@pytest.fixture(scope="session", autouse=True)
-def programs(request):
-    # Many tests, and both workers, run the same programs: they compile once.
-    cache = getattr(request.config, "cache", None)
-    if cache is not None:
-        compilation.keep_programs(pathlib.Path(cache.mkdir("xla")))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+def pytest_configure(config):
+    # Many tests, the workers, notebooks and started processes run the same programs,
+    # most of them of one operation: each compiles once.
+    cache = getattr(config, "cache", None)
+    if cache is None or jax.config.jax_compilation_cache_dir:
+        return
+    kept = {
+        "jax_compilation_cache_dir": str(cache.mkdir("xla")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    for name, value in kept.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
 
 
 @pytest.fixture(scope="module", autouse=True)
