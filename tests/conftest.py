@@ -39,6 +39,12 @@ def few_programs():
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    # Where figures are not the property: a run draws them for seconds.
+    monkeypatch.setattr("ptft_jax.plotting.to_bytes", lambda figure, form: b"")
+
+
+@pytest.fixture
 def weights(tmp_path_factory):
     return str(tiny.write_weights(tmp_path_factory.mktemp("w") / "w.safetensors"))
 
