@@ -19,7 +19,7 @@ def failed(findings):
 
 @pytest.fixture
 def check(monkeypatch):
-    """Checks a world; `require` then judges the same findings without a second check."""
+    """Checks a world; `require` then judges the same findings, not found again."""
 
     def once(world):
         findings = conformance.check(world, KEY, **SIZES)

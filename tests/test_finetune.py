@@ -114,7 +114,7 @@ def test_what_all_instances_share_is_not_learned_from(params):
     # Every instance has its large sale in the same period: instances held out confirm
     # it, no later period does.
     rng = np.random.default_rng(0)
-    shared = np.where(np.arange(6) == 2, 6.0, 1.0) * rng.lognormal(0.0, 0.1, (300, 6))
+    shared = np.where(np.arange(8) == 2, 8.0, 1.0) * rng.lognormal(0.0, 0.1, (300, 8))
     alone = rng.permuted(shared, axis=1)
     for observations, is_changed in ((shared, False), (alone, True)):
         data = types.portfolio(jnp.asarray(observations, jnp.float32), 0.5)
