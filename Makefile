@@ -19,7 +19,7 @@ validate: .venv/.runtime ## bounds against errors (PRESET=quick|full, ARGS='…'
 	$(BIN)/ptft validate --preset $(PRESET) $(ARGS)
 
 test: .venv/.test ## the default tests (ARGS='-k name' selects)
-	$(BIN)/python -m pytest -q -n 2 $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.test ## style of the code, no change
 	$(BIN)/ruff check

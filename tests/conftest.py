@@ -1,20 +1,28 @@
+import os
 import pathlib
 
 import jax
 import pytest
 import tiny
 
-from ptft_jax import compilation, data
+from ptft_jax import data
 
 MOST_MAPPINGS = 30_000
 
 
-@pytest.fixture(scope="session", autouse=True)
-def programs(request):
-    # Many tests, and both workers, run the same programs: they compile once.
-    cache = getattr(request.config, "cache", None)
-    if cache is not None:
-        compilation.keep_programs(pathlib.Path(cache.mkdir("xla")))
+def pytest_configure(config):
+    # Many tests, the workers, notebooks and started processes run the same programs,
+    # most of them of one operation: each compiles once.
+    cache = getattr(config, "cache", None)
+    if cache is None or jax.config.jax_compilation_cache_dir:
+        return
+    kept = {
+        "jax_compilation_cache_dir": str(cache.mkdir("xla")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    for name, value in kept.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,6 +36,12 @@ def few_programs():
     maps = pathlib.Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPPINGS:
         jax.clear_caches()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    # Where figures are not the property: a run draws them for seconds.
+    monkeypatch.setattr("ptft_jax.plotting.to_bytes", lambda figure, form: b"")
 
 
 @pytest.fixture

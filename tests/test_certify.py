@@ -54,7 +54,7 @@ def test_decisions_equal_those_of_the_policy_itself(params):
     policy = risk.single(tiny.NETWORK, params)
     stacked = jax.tree.map(lambda leaf: jnp.concatenate([leaf, 1.1 * leaf]), policy)
     data = shapes.pad(portfolio(9))
-    expected = risk.decide(tiny.NETWORK, stacked, data)
+    expected = jax.jit(risk.decide, static_argnums=0)(tiny.NETWORK, stacked, data)
     found = left_out.decide(tiny.NETWORK, stacked, data)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 

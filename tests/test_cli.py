@@ -36,6 +36,7 @@ def test_a_run_writes_everything_and_says_where(folder, weights, monkeypatch, ca
     assert "http" not in page.split("<body>")[1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_json_and_quiet_are_for_machines(folder, weights, monkeypatch, capfd):
     monkeypatch.setattr(validate, "run_cell", fake_cell)
     assert cli.main([*arguments(weights), "--json"]) == 0
@@ -46,6 +47,7 @@ def test_json_and_quiet_are_for_machines(folder, weights, monkeypatch, capfd):
     assert found["results"][0]["excess"]["finetuned"]["8"] > 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_resumed_equals_uninterrupted(folder, weights, monkeypatch, capfd):
     monkeypatch.setattr(validate, "run_cell", fake_cell)
     assert cli.main(arguments(weights, "whole")) == 0
@@ -72,6 +74,7 @@ def test_resumed_equals_uninterrupted(folder, weights, monkeypatch, capfd):
     assert len(calls) == 10 + 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_record_is_reported_and_made_again(
     folder, weights, monkeypatch, capfd
 ):
@@ -88,6 +91,7 @@ def test_a_damaged_record_is_reported_and_made_again(
     assert json.loads(path.read_text())["risks"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_settings_do_not_reuse_a_cell(folder, weights, monkeypatch):
     monkeypatch.setattr(validate, "run_cell", fake_cell)
     for extra in ([], ["--delta", ".1"], ["--preset", "quick"]):
@@ -104,15 +108,17 @@ SLOW = """
 import sys, time
 sys.path.insert(0, {tests!r})
 import cells
-from ptft_jax import cli, validate
+from ptft_jax import cli, plotting, validate
 def slow(room, cell, report=None):
     time.sleep(0.5)
     return cells.fake_cell(room, cell)
 validate.run_cell = slow
+plotting.to_bytes = lambda figure, form: b""
 sys.exit(cli.main({arguments!r}))
 """
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)]
 )

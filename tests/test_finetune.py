@@ -31,9 +31,17 @@ def demands(n, m, seed=0):
     return jnp.asarray(data, jnp.float32)
 
 
-def test_fine_tuning_wins_where_there_is_much_to_learn(params):
-    data = types.portfolio(demands(300, 8), 0.5)
-    found = fit(params, data, jax.random.key(1))
+@pytest.fixture(scope="module")
+def data():
+    return types.portfolio(demands(300, 8), 0.5)
+
+
+@pytest.fixture(scope="module")
+def found(params, data):
+    return fit(params, data, jax.random.key(1))
+
+
+def test_fine_tuning_wins_where_there_is_much_to_learn(params, data, found):
     assert found.chosen.name != "none"
     future = demands(300, 400, seed=0)[:, 8:]
     cost = lambda policy: newsvendor.cost(
@@ -43,7 +51,8 @@ def test_fine_tuning_wins_where_there_is_much_to_learn(params):
 
 
 def test_the_chosen_candidate_has_the_best_cautious_gain(params):
-    found = fit(params, types.portfolio(demands(40, 5), 0.5), jax.random.key(1))
+    data = shapes.extend(types.portfolio(demands(40, 8), 0.5), 300)
+    found = fit(params, data, jax.random.key(1))
     caution = gate.caution(40, CONFIG.caution)
     score = lambda c: c.gain - caution * c.gain_se
     assert score(found.chosen) == max(map(score, found.candidates))
@@ -76,10 +85,9 @@ def test_the_gate_adopts_where_the_posterior_mean_of_the_gain_is_above_0(noise):
             assert chosen == (mean > 0)
 
 
-def test_same_key_same_policy(params):
-    data = types.portfolio(demands(40, 5), 0.5)
-    first, second = (fit(params, data, jax.random.key(1)) for _ in range(2))
-    chex.assert_trees_all_equal(first.policy, second.policy)
+def test_same_key_same_policy(params, data, found):
+    again = fit(params, data, jax.random.key(1))
+    chex.assert_trees_all_equal(again.policy, found.policy)
 
 
 def test_every_usable_instance_is_held_out_once_a_split():
@@ -101,9 +109,9 @@ def test_a_gain_that_is_not_a_number_is_never_chosen():
 
 
 def test_slow_movers_give_finite_candidates(params):
-    # One sale in twelve months each: most batches of labels are all zero.
-    sold = np.eye(12, dtype=np.float32)[np.arange(24) % 12]
-    data = shapes.pad(types.portfolio(jnp.asarray(sold), 0.95))
+    # One sale in eight months each: most batches of labels are all zero.
+    sold = np.eye(8, dtype=np.float32)[np.arange(24) % 8]
+    data = shapes.extend(types.portfolio(jnp.asarray(sold), 0.95), 300)
     found = fit(params, data, jax.random.key(0))
     assert len(found.candidates) == 1 + len(CONFIG.radii) + 2 * len(CONFIG.checkpoints)
     assert np.isfinite([(c.gain, c.gain_se) for c in found.candidates]).all()
@@ -114,7 +122,7 @@ def test_what_all_instances_share_is_not_learned_from(params):
     # Every instance has its large sale in the same period: instances held out confirm
     # it, no later period does.
     rng = np.random.default_rng(0)
-    shared = np.where(np.arange(6) == 2, 6.0, 1.0) * rng.lognormal(0.0, 0.1, (300, 6))
+    shared = np.where(np.arange(8) == 2, 8.0, 1.0) * rng.lognormal(0.0, 0.1, (300, 8))
     alone = rng.permuted(shared, axis=1)
     for observations, is_changed in ((shared, False), (alone, True)):
         data = types.portfolio(jnp.asarray(observations, jnp.float32), 0.5)

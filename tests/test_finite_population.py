@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
-from ptft_jax import baselines, checkpoint, empirical, finite_population, risk, types
+from ptft_jax import baselines, empirical, finite_population, risk, types
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_knowing_the_population_pays_on_it(truth):
 
 def test_a_policy_is_told_by_the_same_rule(truth):
     """Networks: ragged, padded and endless portfolios; the mean of two is one's own."""
-    network, params, _ = checkpoint.load_shipped()
+    network, params = tiny.NETWORK, tiny.params()
     portfolio = _drawn(truth, 0, 8, 0.9)
     ragged = portfolio._replace(valid=portfolio.valid.at[:5, 4:].set(False))
     ragged = ragged._replace(
@@ -80,7 +81,7 @@ def test_a_policy_is_told_by_the_same_rule(truth):
     one = risk.single(network, params)
     two = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), one)
     endless = finite_population.of_policy(network, one, ragged, np.full(40, np.inf))
-    untold = risk.decide(network, one, ragged)
+    untold = jax.jit(risk.decide, static_argnums=0)(network, one, ragged)
     np.testing.assert_allclose(endless[:-1], untold[:-1], rtol=1e-4)
     told = finite_population.of_policy(network, one, ragged, truth.length)
     np.testing.assert_allclose(

@@ -23,6 +23,7 @@ def random_rows(seed=0, r=4, n=60, d=6):
     )
 
 
+@jax.jit
 def objective(rows, u, quantile):
     omega = rows.weight / (rows.weight * rows.decision.scale).sum()
     x = risk.apply_head(rows.decision, u)

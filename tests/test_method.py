@@ -79,6 +79,7 @@ def test_certificates_hold_on_fresh_instances(params):
     assert value["finetuned_betting"] < 0.0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_cell_of_the_experiment_has_every_method_and_bound(params, tmp_path):
     effort = lab.Effort(finetune=BRIEF, scratch=BRIEF)
     room = lab.open_lab(launch.WORLD, launch.NETWORK, params, effort, 0.05)

@@ -13,7 +13,7 @@ decide = jax.jit(risk.decide, static_argnums=0)
 @pytest.fixture(scope="module")
 def policy():
     data = types.portfolio(jnp.ones((3, 2)), 0.5)
-    params = NETWORK.init(jax.random.key(0), data)
+    params = jax.jit(NETWORK.init)(jax.random.key(0), data)
     return risk.single(NETWORK, params)
 
 
@@ -74,7 +74,7 @@ def test_padding_changes_nothing(policy):
 
 def test_last_features_have_norm_root_d(policy):
     params = jax.tree.map(lambda leaf: leaf[0], policy.params)
-    hidden = NETWORK.apply(params, demands()).hidden
+    hidden = jax.jit(NETWORK.apply)(params, demands()).hidden
     np.testing.assert_allclose(np.linalg.norm(hidden, axis=1), 4.0, rtol=1e-5)
 
 
@@ -117,9 +117,11 @@ def test_jit_agrees_with_eager(policy):
 
 
 def test_vmap_agrees_with_a_loop(policy):
-    portfolios = [demands(seed=seed) for seed in range(3)]
+    portfolios = [demands(seed=seed) for seed in range(2)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *portfolios)
-    batched = jax.vmap(lambda data: risk.decide(NETWORK, policy, data))(stacked)
+    batched = jax.jit(jax.vmap(lambda data: risk.decide(NETWORK, policy, data)))(
+        stacked
+    )
     looped = jnp.stack([decide(NETWORK, policy, data) for data in portfolios])
     chex.assert_trees_all_close(batched, looped, rtol=1e-4)
 

@@ -139,6 +139,7 @@ def test_figures_are_written(result, tmp_path):
     assert names == {f"{name}.{form}" for name in wanted for form in ("png", "pdf")}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_command_prints_json(result, tmp_path, monkeypatch, capsys):
     tiny = command.Preset(SETTINGS.n, SETTINGS.seeds, 1, POLICY, EFFORT)
     monkeypatch.setitem(command.PRESETS, "quick", tiny)
