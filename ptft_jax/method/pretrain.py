@@ -11,7 +11,7 @@ from ptft_jax import pretrain, train
 from ptft_jax.method import network as network_
 from ptft_jax.method.network import Across
 from ptft_jax.pretrain import PretrainConfig
-from ptft_jax.problems.problem import Example, Problem, ProblemWorld
+from ptft_jax.problems.problem import Example, ProblemWorld
 
 
 def portfolio_loss(
