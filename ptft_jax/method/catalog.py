@@ -79,7 +79,12 @@ PRETRAINED: dict[str, Pretrained] = {
         Pretrained(
             contextual.WORLD,
             Across(4),
-            PretrainConfig(num_steps=3000, shapes=((4, 96, 16),), learning_rate=3e-3),
+            PretrainConfig(
+                num_steps=4000,
+                shapes=((4, 96, 16),),
+                learning_rate=3e-3,
+                matrix_rate=0.01,
+            ),
         ),
     )
 }
