@@ -146,3 +146,25 @@ def test_examples_are_labelled_with_bayes_decisions(name):
     label, present = example.outcome[0], world.problem.present(example.seen)
     np.testing.assert_allclose(label[present], best[present], rtol=0.02, atol=0.02)
     assert 4 <= int(present.sum()) <= 256
+
+
+def test_a_portfolio_counts_for_less_where_the_best_rule_regrets_more():
+    world, problem = means_worlds.GAUSSIAN, gaussian.PROBLEM
+    z, noise = jax.random.normal(jax.random.key(1), (2, 32))
+    theta = jnp.where(z > 0.0, 2.0, -2.0)
+    seen = gaussian.Seen(theta + noise, jnp.ones(32))
+
+    @jax.jit
+    def weigh(seen, away):
+        """The weight where the target is so far from the last rule, in noises."""
+        stats_ = problem.summarize(seen)
+        last = jnp.zeros((32, problem.num_outputs)).at[:, -1].set(1.0)
+        x = problem.decide(seen, stats_, last) + away * stats_.noise
+        return world.weight(seen, stats_, gaussian.Seen(x, 0.0 * x))
+
+    at_once = weigh(seen, 0.0)
+    np.testing.assert_allclose(at_once, 32.0 / means_worlds.PARAMETRIC, rtol=1e-4)
+    far = weigh(seen, 1.0)
+    assert 0.99 / (1.0 + 2.0 / 32.0) <= far < at_once / 4.0
+    scaled = gaussian.Seen(7.0 * seen.estimate, 49.0 * seen.variance)
+    np.testing.assert_allclose(weigh(scaled, 1.0), far, rtol=1e-3)

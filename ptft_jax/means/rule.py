@@ -2,8 +2,8 @@
 
 The network corrects parametric empirical Bayes: x = EB + Σ_k output_k · move_k. The
 moves are the posterior's spread, and from EB to posterior means under a normal prior
-with a regression on precision and under that prior after few and many EM steps. At
-outputs 0 the rule is parametric; it can go on to a nonparametric one, and beyond.
+with a regression on precision, under that prior after few and many EM steps, and under
+the nonparametric maximum likelihood estimate. At outputs 0 the rule is parametric.
 Features are taken from variance-stabilised estimates, in units of their noise.
 """
 
@@ -13,14 +13,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ptft_jax import conjugate_eb
+from ptft_jax import conjugate_eb, npmle
 from ptft_jax.means import mixing
 from ptft_jax.means.family import Family, Raw, View
 from ptft_jax.problems.problem import Inputs
 
 GRID = 64
 EM_STEPS = (6, 54)  # snapshots after 0, 6 and 60
-NUM_OUTPUTS = 2 + len(EM_STEPS)
+NPMLE_CYCLES = 20
+NUM_LAWS = 2 + len(EM_STEPS)  # the normal one, and the nonparametric maximum
+NUM_OUTPUTS = 1 + NUM_LAWS
 BINS = 16
 FLAT = 1e-6  # variance of log noise below which nothing is regressed on it
 
@@ -104,6 +106,7 @@ def summarize(family: Family, seen: Any) -> Stats:
     laws = [mixing.normal_weights(grid, normal.mean, normal.size + 0.05 * noise**2)]
     for steps in EM_STEPS:
         laws.append(mixing.em(laws[-1], likelihood, present, steps))
+    laws.append(npmle.solve(likelihood, present, NPMLE_CYCLES))
     stats = stats._replace(weights=jnp.stack(laws))
     evidence = mixing.log_evidence(stats.weights, likelihood)
     gain = jnp.where(present, jnp.diff(evidence, axis=0), 0.0).sum(1)
@@ -120,7 +123,7 @@ def _portfolio_features(view: View, stats: Stats, rest, t, gain) -> Float[Array,
     share = jnp.where(present[:, None], bins, 0.0).sum(0) / jnp.maximum(
         present.sum(), 1
     )
-    pooled = stats.weights[1:].reshape(len(EM_STEPS), BINS, -1).sum(-1)
+    pooled = stats.weights[1:].reshape(NUM_LAWS - 1, BINS, -1).sum(-1)
     spread = jnp.sqrt(_average(x**2, present))
     single = jnp.stack(
         [

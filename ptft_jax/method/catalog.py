@@ -39,13 +39,13 @@ class Pretrained(NamedTuple):
         return pretrain.kind(self.world, self.config.shapes[0][2])
 
 
-def _means(world: ProblemWorld) -> Pretrained:
+def _means(world: ProblemWorld, num_steps: int = 5000) -> Pretrained:
     network = Across(rule.NUM_OUTPUTS, width=32)
     config = PretrainConfig(
-        num_steps=1200,
+        num_steps=num_steps,
         shapes=((6, 384, 1),),
         learning_rate=3e-3,
-        average_decay=0.995,
+        matrix_rate=0.01,
     )
     return Pretrained(world, network, config)
 
@@ -55,7 +55,7 @@ PRETRAINED: dict[str, Pretrained] = {
     for made in (
         _means(means_worlds.GAUSSIAN),
         _means(means_worlds.BINOMIAL),
-        _means(means_worlds.POISSON),
+        _means(means_worlds.POISSON, num_steps=6000),
         Pretrained(
             allocation.WORLD,
             Across(
@@ -79,7 +79,12 @@ PRETRAINED: dict[str, Pretrained] = {
         Pretrained(
             contextual.WORLD,
             Across(4),
-            PretrainConfig(num_steps=3000, shapes=((4, 96, 16),), learning_rate=3e-3),
+            PretrainConfig(
+                num_steps=4000,
+                shapes=((4, 96, 16),),
+                learning_rate=3e-3,
+                matrix_rate=0.01,
+            ),
         ),
     )
 }

@@ -11,28 +11,29 @@ from ptft_jax import pretrain, train
 from ptft_jax.method import network as network_
 from ptft_jax.method.network import Across
 from ptft_jax.pretrain import PretrainConfig
-from ptft_jax.problems.problem import Example, Problem, ProblemWorld
+from ptft_jax.problems.problem import Example, ProblemWorld
 
 
 def portfolio_loss(
-    params: Any, network: Across, problem: Problem, example: Example
+    params: Any, network: Across, world: ProblemWorld, example: Example
 ) -> Float[Array, ""]:
-    """Mean loss over the present instances of a portfolio.
+    """Mean loss over the present instances of a portfolio, times its weight.
 
     Args:
       params: of the network.
       network: the Transformer.
-      problem: the problem.
+      world: the world.
       example: a portfolio and outcomes of its instances.
 
     Returns:
-      The loss, in the problem's unit.
+      The loss, in the problem's unit by the world's weight.
     """
-    seen, outcome = example
+    (seen, outcome), problem = example, world.problem
     output, stats = network_.outputs(network, problem, params, seen)
     coupling = problem.couple(seen, stats, output)
     loss = problem.loss(seen, stats, output, coupling, outcome)
-    return loss.mean(where=problem.present(seen))
+    mean = loss.mean(where=problem.present(seen))
+    return mean if world.weight is None else world.weight(seen, stats, outcome) * mean
 
 
 def kind(world: ProblemWorld, num_observations: int) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def kind(world: ProblemWorld, num_observations: int) -> dict[str, Any]:
         num_portfolios, n, m = shape
 
         def one(params: Any, key: Key[Array, ""]):
-            return portfolio_loss(params, network, problem, sample_example(key, n, m))
+            return portfolio_loss(params, network, world, sample_example(key, n, m))
 
         return train.batch_loss(one, num_portfolios)
 

@@ -98,6 +98,8 @@ class ProblemWorld:
       asked: `(truth, rest) -> truth`, of what `leave_out`'s rest is to be decided on,
         where leaving data out changes that (the covariates of a period); None where it
         does not.
+      weight: `(seen, stats, outcome) -> []`, what the loss of a portfolio counts in
+        pretraining; 1 where None.
     """
 
     name: str
@@ -112,6 +114,7 @@ class ProblemWorld:
     bayes: Callable[..., Any] | None = None
     base: Callable[..., Float[Array, "n"]] | None = None
     asked: Callable[..., Any] | None = None
+    weight: Callable[..., Float[Array, ""]] | None = None
 
     def sample_example(
         self, key: Key[Array, ""], num_instances: int, num_observations: int

@@ -14,13 +14,20 @@ import jax.numpy as jnp
 from jax.scipy import special
 from jaxtyping import Array, Float, Key
 
-from ptft_jax.means import binomial, gaussian, poisson
-from ptft_jax.problems.problem import Example, ProblemWorld, first, sample_count
+from ptft_jax.means import binomial, gaussian, poisson, rule
+from ptft_jax.problems.problem import (
+    Example,
+    Problem,
+    ProblemWorld,
+    first,
+    sample_count,
+)
 from ptft_jax.worlds import means_laws, means_portfolios
 from ptft_jax.worlds.means_portfolios import Portfolio
 
 EXACT = 24  # quadrature points an interval: of regrets
 QUICK = 2  # of training's labels
+PARAMETRIC = 2.0  # n times the regret of a law of two parameters, in noise variances
 REACH = 8.0  # standard deviations on both sides of an estimate
 
 
@@ -127,7 +134,8 @@ class ExactWorld(ProblemWorld):
     """A world whose networks train on Bayes decisions instead of outcomes.
 
     E[(x − θ)² | seen] and (x − E[θ | seen])² differ by what no decision changes, so the
-    best network is the same, and no noise of θ is left in its gradients.
+    best network is the same, and no noise of θ is left in its gradients. Regrets differ
+    by orders of magnitude between portfolios: `_weight` evens them out.
     """
 
     def sample_example(
@@ -152,6 +160,19 @@ class ExactWorld(ProblemWorld):
         return Example(seen, self.outcome(None, truth._replace(theta=decision)))
 
 
+def _weight(problem: Problem, seen, stats, outcome) -> Float[Array, ""]:
+    """1/(r + 2/n): r the least mean regret of the rules that the network mixes."""
+    present = problem.present(seen)
+
+    def regret(output):
+        each = jnp.broadcast_to(output, (len(present), rule.NUM_OUTPUTS))
+        return problem.loss(seen, stats, each, (), outcome).mean(where=present)
+
+    # the first output moves by the posterior's spread: no rule by itself
+    outputs = jnp.eye(rule.NUM_OUTPUTS).at[0, 0].set(0.0)
+    return 1.0 / (jax.vmap(regret)(outputs).min() + PARAMETRIC / present.sum())
+
+
 def _observe_gaussian(key, truth: Truth, num_observations: int):
     z = jax.random.normal(key, truth.theta.shape)
     return gaussian.Seen(truth.theta + jnp.sqrt(truth.size) * z, truth.size)
@@ -171,6 +192,7 @@ GAUSSIAN = ExactWorld(
     name="gaussian_means",
     description="normal means of any law, known variances, one observation each",
     problem=gaussian.PROBLEM,
+    weight=functools.partial(_weight, gaussian.PROBLEM),
     sample_law=means_portfolios.gaussian_law,
     sample_instances=functools.partial(_sample_instances, KINDS["gaussian"]),
     observe=_observe_gaussian,
@@ -184,6 +206,7 @@ BINOMIAL = ExactWorld(
     name="binomial_means",
     description="binomial means of any law of their logits",
     problem=binomial.PROBLEM,
+    weight=functools.partial(_weight, binomial.PROBLEM),
     sample_law=means_portfolios.binomial_law,
     sample_instances=functools.partial(_sample_instances, KINDS["binomial"]),
     observe=_observe_binomial,
@@ -197,6 +220,7 @@ POISSON = ExactWorld(
     name="poisson_means",
     description="Poisson rates of any law, by exposure",
     problem=poisson.PROBLEM,
+    weight=functools.partial(_weight, poisson.PROBLEM),
     sample_law=means_portfolios.poisson_law,
     sample_instances=functools.partial(_sample_instances, KINDS["poisson"]),
     observe=_observe_poisson,
