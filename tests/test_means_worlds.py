@@ -16,7 +16,7 @@ WORLDS = {
     world.name: world
     for world in (means_worlds.GAUSSIAN, means_worlds.BINOMIAL, means_worlds.POISSON)
 }
-PORTFOLIOS = 96
+PORTFOLIOS = 144
 # the others take a minute to compile
 BY_DEFAULT = [
     name if name == "gaussian_means" else pytest.param(name, marks=pytest.mark.slow)
