@@ -1,11 +1,12 @@
-"""Pretrained excess cost on kinds of demand that no network is pretrained on.
+"""Excess cost on kinds of demand that no network is pretrained on.
 
-    python -m benchmarks.unlike_prior [--kinds retail,parts] [--seeds 3]
+    python -m benchmarks.unlike_prior [--kinds retail,parts] [--seeds 3] [--finetune]
 
 A cell is a kind, n (64 or all), m (5, 10, 20) and q (.9, .95). Beside the best baseline
 of each cell, chosen afterwards: the network's excess on all periods, on all when it is
-told of how many there are (baselines are not), and on the periods not seen. The seven
-kinds of `demand_kinds` and orange-juice sales are what choices are made on.
+told of how many there are (baselines are not), and on the periods not seen. With
+`--finetune` it is fine-tuned first, and only portfolios of all instances are shown. The
+seven kinds of `demand_kinds` and orange-juice sales are what choices are made on.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from ptft_jax import (
     checkpoint,
     compilation,
     empirical,
+    finetune,
     finite_population,
     risk,
     streams,
@@ -47,7 +49,7 @@ def rules(kind: str) -> dict:
     return {name: baselines.COUNTS[name] for name in COUNTS}
 
 
-def excesses(kind, truth, network, params, seed, n, m, q) -> dict:
+def excesses(kind, truth, network, params, fit, seed, n, m, q) -> dict:
     """Excess in percent on all periods and on those not seen, of every method."""
     rng = streams.generator(seed, f"unlike prior {kind} {n} {m}")
     part = empirical.take(truth, rng.permutation(len(truth.length))[:n])
@@ -55,8 +57,10 @@ def excesses(kind, truth, network, params, seed, n, m, q) -> dict:
     portfolio = types.portfolio(jnp.asarray(seen, jnp.float32), q)
     full = empirical.expected_cost(part, empirical.full_information(part, q), q).sum()
     policy = risk.single(network, params)
+    if fit is not None:
+        policy = fit(params, portfolio, jax.random.key(seed)).policy
     decisions = {name: rule(portfolio) for name, rule in rules(kind).items()}
-    decisions["pretrained"] = DECIDE(network, policy, portfolio)
+    decisions["network"] = DECIDE(network, policy, portfolio)
     decisions["told"] = finite_population.of_policy(
         network, policy, portfolio, part.length
     )
@@ -72,19 +76,20 @@ def excesses(kind, truth, network, params, seed, n, m, q) -> dict:
     return {name: both(x) for name, x in decisions.items()}
 
 
-def cell(kind, truth, network, params, seeds, n, m, q) -> dict[str, float]:
+def cell(kind, truth, network, params, fit, seeds, n, m, q) -> dict[str, float]:
     """Prints a row and returns the ratios to the best baseline."""
     runs = [
-        excesses(kind, truth, network, params, seed, n, m, q) for seed in range(seeds)
+        excesses(kind, truth, network, params, fit, seed, n, m, q)
+        for seed in range(seeds)
     ]
     mean = {key: np.mean([run[key] for run in runs], axis=0) for key in runs[0]}
-    known = [key for key in mean if key not in ("pretrained", "told")]
+    known = [key for key in mean if key not in ("network", "told")]
     best = min(known, key=lambda key: mean[key][0])
     unseen = min(known, key=lambda key: mean[key][1])
     ratio = {
-        "all": mean["pretrained"][0] / mean[best][0],
+        "all": mean["network"][0] / mean[best][0],
         "told": mean["told"][0] / mean[best][0],
-        "unseen": mean["pretrained"][1] / mean[unseen][1],
+        "unseen": mean["network"][1] / mean[unseen][1],
     }
     shown = " ".join(f"{key} {value:.3f}" for key, value in ratio.items())
     print(
@@ -103,19 +108,24 @@ def main() -> None:
     )
     parser.add_argument("--weights", default=None)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--finetune", action="store_true")
     args = parser.parse_args()
     compilation.keep_programs()
     load = checkpoint.load_network if args.weights else checkpoint.load_shipped
     network, params, _ = load(args.weights) if args.weights else load()
+    fit = None
+    if args.finetune:
+        fit = finetune.make_fit(network, finetune.FinetuneConfig())
     found: dict[str, list[dict[str, float]]] = {}
     for kind in args.kinds.split(","):
         truth = truth_of(kind)
-        for n in (64, min(LARGEST, len(truth.length))):
+        largest = min(LARGEST, len(truth.length))
+        for n in (largest,) if fit else (64, largest):
             # small portfolios differ most from draw to draw
             seeds = args.seeds * (3 if n == 64 else 1)
             for m in (5, 10, 20):
                 for q in (0.9, 0.95):
-                    ratio = cell(kind, truth, network, params, seeds, n, m, q)
+                    ratio = cell(kind, truth, network, params, fit, seeds, n, m, q)
                     found.setdefault(kind, []).append(ratio)
     every = [ratio for ratios in found.values() for ratio in ratios]
     geometric = lambda rows, key: math.exp(np.mean([math.log(r[key]) for r in rows]))
