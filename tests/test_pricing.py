@@ -77,6 +77,7 @@ def test_linear_demand_has_a_known_best_price():
         reference=jnp.array([1.0]),
         elasticity=jnp.array([1.25]),
         lift=jnp.array([0.0]),
+        effect=jnp.zeros_like(truth.effect),
         unit_cost=jnp.array([0.4]),
         menu=menu,
     )
@@ -84,10 +85,10 @@ def test_linear_demand_has_a_known_best_price():
     assert found == pytest.approx((1.8 + 0.4) / 2.0, rel=2e-3)
 
 
-def test_output_0_is_the_shrunk_regression(drawn):
+def test_output_0_is_the_shrunk_regression_with_price_points(drawn):
     plug_in = jax.jit(lambda seen, o: pricing.decide(seen, pricing.summarize(seen), o))
     found = plug_in(drawn, jnp.zeros((12, pricing.NUM_OUTPUTS)))
-    np.testing.assert_array_equal(found, RULES["hierarchical_eb"](drawn))
+    np.testing.assert_array_equal(found, RULES["price_points"](drawn))
 
 
 def test_currency_and_unit_of_units_are_of_no_matter(drawn, params):

@@ -8,6 +8,7 @@ from ptft_jax.means import rule
 from ptft_jax.method import pretrain
 from ptft_jax.method.network import Across
 from ptft_jax.pretrain import PretrainConfig
+from ptft_jax.problems import pricing
 from ptft_jax.problems.problem import Problem, ProblemWorld
 from ptft_jax.worlds import (
     allocation,
@@ -73,7 +74,7 @@ PRETRAINED: dict[str, Pretrained] = {
         ),
         Pretrained(
             pricing_prior.WORLD,
-            Across(4),
+            Across(pricing.NUM_OUTPUTS),
             PretrainConfig(num_steps=4500, shapes=((6, 192, 20),), learning_rate=3e-3),
         ),
         Pretrained(

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ptft_jax.pricing import demand_law, regression
+from ptft_jax.pricing import demand_law, regression, rule
 from ptft_jax.pricing.demand_law import DemandLaw, Seen
 
 
@@ -69,7 +69,7 @@ def hierarchical_eb(seen: Seen) -> Float[Array, "n"]:
       seen: n products.
 
     Returns:
-      Prices: those of the network's problem where the network says 0.
+      Prices.
     """
     fits = regression.fit(seen)
     shrunk = regression.shrink(fits, _population(seen, fits))
@@ -92,6 +92,21 @@ def predictive_eb(seen: Seen) -> Float[Array, "n"]:
     shrunk = regression.shrink(fits, _population(seen, fits))
     law = regression.plug_in(fits, shrunk)
     law = law._replace(bend=shrunk.elasticity_sd**2 / 2.0)
+    value = demand_law.relative_profit(law, seen.menu, seen.unit_cost)
+    return demand_law.best_price(value, seen.menu)
+
+
+@jax.jit
+def price_points(seen: Seen) -> Float[Array, "n"]:
+    """As `hierarchical_eb`, with what sells at a price beyond the curve, shrunk.
+
+    Args:
+      seen: n products.
+
+    Returns:
+      Prices: those of the network's problem where the network says 0.
+    """
+    law = rule.plug_in(seen, rule.summarize(seen)).law
     value = demand_law.relative_profit(law, seen.menu, seen.unit_cost)
     return demand_law.best_price(value, seen.menu)
 
@@ -157,6 +172,7 @@ PRICING: dict[str, Callable] = {
     "pooled_elasticity": pooled_elasticity,
     "hierarchical_eb": hierarchical_eb,
     "predictive_eb": predictive_eb,
+    "price_points": price_points,
     "mean_price": mean_price,
     "last_price": last_price,
     "best_logged": best_logged,

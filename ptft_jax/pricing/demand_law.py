@@ -5,6 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from ptft_jax.pricing import points
+from ptft_jax.pricing.points import Effects
+
 FARTHEST = 1.0  # log price beyond which the bend of a law stays as it is
 
 
@@ -28,9 +31,9 @@ class Seen(NamedTuple):
 
 
 class DemandLaw(NamedTuple):
-    """Expected units by price: log d = a − εx + bx̃² + s x̃|x̃|, x = log p − log r.
+    """Expected units by price: log d = a − εx + bx̃² + s x̃|x̃| + e, x = log p − log r.
 
-    x̃ is x cut to ±`FARTHEST`; b = s = 0 is constant elasticity ε.
+    x̃ is x cut to ±`FARTHEST`; b = s = e = 0 is constant elasticity ε.
 
     Attributes:
       log_reference: log r, [n].
@@ -38,6 +41,7 @@ class DemandLaw(NamedTuple):
       elasticity: ε, [n].
       bend: b, [n]; negative where demand is more elastic at higher prices.
       skew: s, [n]; how the bend differs above and below the reference.
+      effects: of price points, e(p), or None.
     """
 
     log_reference: Float[Array, "n"]
@@ -45,6 +49,7 @@ class DemandLaw(NamedTuple):
     elasticity: Float[Array, "n"]
     bend: Float[Array, "n"]
     skew: Float[Array, "n"]
+    effects: Effects | None = None
 
 
 def log_price(price: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -69,11 +74,13 @@ def log_demand(law: DemandLaw, price: Float[Array, "n k"]) -> Float[Array, "n k"
     Returns:
       log d(p), meaningless where there is no price.
     """
-    column = DemandLaw(*(leaf[:, None] for leaf in law))
-    x = log_price(price) - column.log_reference
+    column = DemandLaw(*(leaf[:, None] for leaf in law[:5]))
+    log_p = log_price(price)
+    x = log_p - column.log_reference
     near = x.clip(-FARTHEST, FARTHEST)
     bend = column.bend * near**2 + column.skew * near * jnp.abs(near)
-    return column.log_level - column.elasticity * x + bend
+    curve = column.log_level - column.elasticity * x + bend
+    return curve if law.effects is None else curve + points.at(law.effects, log_p)
 
 
 def relative_profit(

@@ -3,9 +3,11 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ptft_jax.pricing import regression
+from ptft_jax.pricing import demand_law, points
+from ptft_jax.pricing import rule as rule_
 from ptft_jax.pricing.demand_law import Seen
 from ptft_jax.pricing.regression import Fits, Population, Shrunk
+from ptft_jax.pricing.rule import Rule, Told
 from ptft_jax.problems.problem import Inputs
 
 MOST = 6.0  # features are cut to ±6
@@ -15,7 +17,7 @@ def _log(value, least: float = 1e-3):
     return jnp.log(jnp.maximum(value, least))
 
 
-def inputs(seen: Seen, told: Population) -> Inputs:
+def inputs(seen: Seen, told: Told) -> Inputs:
     """Features of products, of their portfolio and of each logged pair.
 
     Menus and unit costs are left out: a demand law depends on neither, so that what is
@@ -28,13 +30,14 @@ def inputs(seen: Seen, told: Population) -> Inputs:
     Returns:
       The inputs.
     """
-    fits = regression.fit(seen)
-    shrunk = regression.shrink(fits, told)
+    rule, population = rule_.plug_in(seen, told), told.population
     cut = lambda columns: jnp.stack(columns, -1).clip(-MOST, MOST)
+    products = _of_products(rule.fits, rule.shrunk, population)
+    at_pairs, own = _of_points(seen, rule, population)
     return Inputs(
-        instance=cut(_of_products(fits, shrunk, told)),
-        portfolio=cut(_of_portfolio(told)),
-        observation=cut(_of_pairs(seen, fits, shrunk, told)),
+        instance=cut([*products, *own]),
+        portfolio=cut([*_of_portfolio(population), *_of_strengths(told.points)]),
+        observation=cut([*_of_pairs(seen, rule, population), *at_pairs]),
         valid=seen.valid,
     )
 
@@ -97,10 +100,29 @@ def _of_portfolio(told: Population) -> list[Float[Array, ""]]:
     ]
 
 
-def _of_pairs(
-    seen: Seen, fits: Fits, shrunk: Shrunk, told: Population
-) -> list[Float[Array, "n m"]]:
-    left = fits.y + shrunk.elasticity[:, None] * fits.x
+def _of_strengths(known: points.Shared) -> list[Float[Array, ""]]:
+    return [
+        _log(known.shared_variance) / 4.0,
+        _log(known.own_variance) / 4.0,
+        jnp.sqrt(known.shared_variance),
+        jnp.sqrt(known.own_variance),
+    ]
+
+
+def _of_points(
+    seen: Seen, rule: Rule, told: Population
+) -> tuple[list[Float[Array, "n m"]], list[Float[Array, "n"]]]:
+    """Shared effects at the pairs, and how alike a product's periods at a price are."""
+    effects = rule.law.effects
+    log_p = demand_law.log_price(seen.price)
+    none = effects._replace(own_weight=jnp.zeros_like(effects.own_weight))
+    product, pairs = points.alike(log_p, effects.left / told.noise, seen.valid)
+    of_pairs = [jnp.where(seen.valid, points.at(none, log_p), 0.0) / told.noise]
+    return of_pairs, [product / (pairs + 3.0), _log(pairs + 1.0) / 4.0]
+
+
+def _of_pairs(seen: Seen, rule: Rule, told: Population) -> list[Float[Array, "n m"]]:
+    fits, left = rule.fits, rule.left
     lowest = fits.x.min(1, keepdims=True)
     return [
         4.0 * fits.x,

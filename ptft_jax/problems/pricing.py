@@ -1,7 +1,8 @@
 """Pricing: choose an allowed price of each of n products, to earn the most profit.
 
-The network corrects a hierarchical log–log regression; a decision is the price of the
-menu with the greatest profit under the corrected demand law, found by looking at all.
+The network corrects a hierarchical log–log regression with price points; a decision is
+the price of the menu with the greatest profit under the corrected demand law, found by
+looking at all.
 """
 
 from typing import NamedTuple
@@ -10,12 +11,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
-from ptft_jax.pricing import baselines, demand_law, features, regression, table
+from ptft_jax.pricing import baselines, demand_law, features, rule, table
 from ptft_jax.pricing.demand_law import DemandLaw, Seen
-from ptft_jax.pricing.regression import Population
+from ptft_jax.pricing.rule import Told, summarize
 from ptft_jax.problems.problem import Problem
 
-NUM_OUTPUTS = 4
+NUM_OUTPUTS = 6
 NUM_LEFT_OUT = 2  # prices at which a pair is left out: the fewest that can be compared
 SOFTNESS = 0.02  # relative profit by which the policy of the loss differs from the best
 FIT_WEIGHT = 1.0  # of the deviance of units beside lost profit
@@ -47,48 +48,39 @@ def present(seen: Seen) -> Bool[Array, "n"]:
     return (seen.menu > 0.0).any(-1)
 
 
-def summarize(seen: Seen) -> Population:
-    """The laws of the products' regressions.
-
-    Args:
-      seen: n products.
-
-    Returns:
-      Scalars.
-    """
-    return regression.population(regression.fit(seen), present(seen))
-
-
-def law(seen: Seen, told: Population, output: Float[Array, "n 4"]) -> DemandLaw:
+def law(seen: Seen, told: Told, output: Float[Array, "n 6"]) -> DemandLaw:
     """The demand law that a network's numbers make of the shrunk regression.
 
-    a = ã + o₀/2, ε = ε̃ + o₁, b = 2 o₂, s = 2 o₃.
+    a = ã + o₀/2, ε = ε̃ + o₁, b = 2 o₂, s = 2 o₃; effects of price points that are
+    shared and own, by weights 1 + o₄ and 1 + o₅.
 
     Args:
       seen: n products.
       told: of their portfolio, or of another.
-      output: o, of the network; 0 is `hierarchical_eb`.
+      output: o, of the network; 0 is `price_points`.
 
     Returns:
       The law.
     """
-    fits = regression.fit(seen)
-    rule = regression.plug_in(fits, regression.shrink(fits, told))
-    return rule._replace(
-        log_level=rule.log_level + 0.5 * output[:, 0],
-        elasticity=rule.elasticity + output[:, 1],
+    found = rule.plug_in(seen, told).law
+    return found._replace(
+        log_level=found.log_level + 0.5 * output[:, 0],
+        elasticity=found.elasticity + output[:, 1],
         bend=2.0 * output[:, 2],
         skew=2.0 * output[:, 3],
+        effects=found.effects._replace(
+            shared_weight=1.0 + output[:, 4], own_weight=1.0 + output[:, 5]
+        ),
     )
 
 
-def decide(seen: Seen, told: Population, output, coupling=()) -> Float[Array, "n"]:
+def decide(seen: Seen, told: Told, output, coupling=()) -> Float[Array, "n"]:
     """The allowed price of greatest profit under the demand law.
 
     Args:
       seen: n products.
       told: of their portfolio, or of another.
-      output: of the network, [n, 4].
+      output: of the network, [n, 6].
       coupling: none.
 
     Returns:
@@ -100,7 +92,7 @@ def decide(seen: Seen, told: Population, output, coupling=()) -> Float[Array, "n
 
 
 def loss(
-    seen: Seen, told: Population, output, coupling, outcome: Outcome
+    seen: Seen, told: Told, output, coupling, outcome: Outcome
 ) -> Float[Array, "n"]:
     """Lost profit of a soft choice among the outcome's prices, and misfit of its units.
 
@@ -113,7 +105,7 @@ def loss(
     Args:
       seen: n products.
       told: of their portfolio, or of another.
-      output: of the network, [n, 4].
+      output: of the network, [n, 6].
       coupling: none.
       outcome: of the products.
 
@@ -134,8 +126,8 @@ def loss(
     misfit = base * jnp.exp(moved) - outcome.units * moved
     misfit = jnp.where(some, misfit, 0.0).sum(1) / jnp.maximum(some.sum(1), 1)
     money = FIT_WEIGHT * jnp.exp(demand.log_reference) * misfit - profit
-    rule = law(seen, told, jnp.zeros_like(output))
-    usual = outcome.price * jnp.exp(demand_law.log_demand(rule, outcome.price))
+    start = law(seen, told, jnp.zeros_like(output))
+    usual = outcome.price * jnp.exp(demand_law.log_demand(start, outcome.price))
     usual = jnp.where(some, usual, 0.0).max(1)
     count = jnp.maximum(any_price.sum(), 1)
     scale = 0.8 * usual + 0.2 * usual.sum() / count

@@ -176,7 +176,9 @@ def first(seen: Any, count: Int[Array, ""] | int) -> Any:
 
     def cut(leaf: Array) -> Array:
         kept = jnp.arange(leaf.shape[0]) < count
-        return jnp.where(kept.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, 0)
+        return jnp.where(
+            kept.reshape(-1, *[1] * (leaf.ndim - 1)), leaf, leaf.dtype.type(0)
+        )
 
     return jax.tree.map(cut, seen)
 

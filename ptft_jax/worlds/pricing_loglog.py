@@ -85,6 +85,7 @@ def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Produ
         has_outliers=jnp.zeros(n, bool),
         is_count=jnp.zeros(n, bool),
         point=jnp.exp(point),
+        effect=jnp.zeros_like(point),
         share=jnp.broadcast_to(jnp.linspace(0.2, 1.0, NUM_POINTS), point.shape),
         jitter=full(0.0),
         frequency=full(1.0),

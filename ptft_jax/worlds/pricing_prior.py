@@ -42,6 +42,8 @@ class Law(NamedTuple):
     point: Float[Array, "C K"]  # log price / regular price
     point_spread: Float[Array, ""]
     point_logit: Float[Array, "C K"]
+    point_effect: Float[Array, "C K"]  # log units beyond the curve
+    own_effect: Float[Array, ""]  # sd of the same across products
     jitter: Float[Array, ""]
     frequency: Float[Array, ""]
     frequency_spread: Float[Array, ""]
@@ -60,7 +62,7 @@ def sample_law(key: Key[Array, ""]) -> Law:
     Returns:
       The law.
     """
-    keys = jax.random.split(key, 3)
+    keys = jax.random.split(key, 4)
     draws = iter(jax.random.uniform(keys[0], (64,)))
     by_cluster = iter(jax.random.normal(keys[1], (8, NUM_CLUSTERS)))
     u = lambda: next(draws)
@@ -78,6 +80,7 @@ def sample_law(key: Key[Array, ""]) -> Law:
     level_spread = log_between(0.1, 1.5)
     discounts = log_between(0.06, 0.7)
     points = jax.random.uniform(keys[2], (2, NUM_CLUSTERS, NUM_POINTS))
+    effects = jax.random.normal(keys[3], (NUM_CLUSTERS, NUM_POINTS))
     num_points = jnp.floor(between(2.0, NUM_POINTS + 1.0))
     exists = jnp.arange(NUM_POINTS) < num_points
     logit = jnp.where(exists, 3.0 * u() * points[1], -30.0)
@@ -91,7 +94,7 @@ def sample_law(key: Key[Array, ""]) -> Law:
         level=jnp.log(log_between(2.0, 3e3)) + level_spread * z(),
         level_spread=log_between(0.1, 1.2),
         reference=between(-3.0, 3.0) + log_between(0.02, 0.8) * z(),
-        reference_spread=sometimes(0.7, log_between(0.01, 0.3), 0.005),
+        reference_spread=sometimes(0.5, log_between(0.01, 0.3), 0.002),
         shape=between(-3.0, 1.0),
         shape_spread=log_between(0.1, 1.0),
         kink=0.15 * z(),
@@ -106,6 +109,9 @@ def sample_law(key: Key[Array, ""]) -> Law:
         point=(discounts * (0.15 - points[0])).at[:, 0].set(0.0),
         point_spread=sometimes(0.6, log_between(0.01, 0.15)),
         point_logit=logit.at[:, 0].set(sometimes(0.6, between(1.0, 5.0), 1.5)),
+        # deals, displays and thresholds that go with a price
+        point_effect=sometimes(0.4, log_between(0.03, 0.4)) * effects,
+        own_effect=sometimes(0.4, log_between(0.03, 0.3)),
         jitter=sometimes(0.3, log_between(0.003, 0.05)),
         frequency=sometimes(0.5, log_between(0.15, 1.0), 1.0),
         frequency_spread=sometimes(0.4, between(0.0, 0.5)),
@@ -137,7 +143,7 @@ def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Produ
       One row a product.
     """
     n = num_instances
-    own_key, uniform_key, point_key, family_key = jax.random.split(key, 4)
+    own_key, uniform_key, point_key, family_key, effect_key = jax.random.split(key, 5)
     own = iter(jax.random.normal(own_key, (8, n)))
     u = jax.random.uniform(uniform_key, (n,))
     cluster = (u[:, None] > law.cluster_share[:-1]).sum(1)
@@ -168,12 +174,21 @@ def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Produ
         has_outliers=broadcast(law.has_outliers),
         is_count=broadcast(law.is_count),
         point=jnp.exp(point),
+        effect=_effects(effect_key, law, cluster),
         share=jnp.cumsum(jax.nn.softmax(law.point_logit[cluster]), axis=1),
         jitter=broadcast(law.jitter),
         frequency=frequency.clip(0.0, 1.0),
         unit_cost=jnp.exp(reference) * cost.clip(0.0, 0.9),
         menu=jnp.exp(_menu(law, point)),
     )
+
+
+def _effects(key, law: Law, cluster) -> Float[Array, "n K"]:
+    own = law.own_effect * jax.random.normal(key, (len(cluster), NUM_POINTS))
+    effect = law.point_effect[cluster] + own
+    # points that are never charged stand for the first, and have its effect
+    exists = law.point_logit[cluster] > -20.0
+    return jnp.where(exists, effect, effect[:, :1])
 
 
 WORLD = ProblemWorld(

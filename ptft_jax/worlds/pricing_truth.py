@@ -14,6 +14,7 @@ from ptft_jax.worlds import transforms
 
 FAMILIES = ("constant elasticity", "linear", "logit", "kinked")
 OUTLIER_SHARE, OUTLIER_FACTOR = 0.05, 2.5
+POINT_WIDTH = 0.015  # log price at which a price point's effect is 60% of it
 STEEPNESS = 30.0  # of the threshold of a promotion, per unit of log price
 
 
@@ -34,6 +35,7 @@ class Products(NamedTuple):
       has_outliers: whether one period in 20 is 2.5 times as noisy, [n].
       is_count: whether units are Poisson given their rate, [n].
       point: prices charged, [n, K].
+      effect: log units that sell at them beyond the curve, [n, K].
       share: how often, cumulative, [n, K].
       jitter: sd of log prices about the points, [n].
       frequency: share of the m periods that the product was on sale, [n].
@@ -53,6 +55,7 @@ class Products(NamedTuple):
     has_outliers: Bool[Array, "n"]
     is_count: Bool[Array, "n"]
     point: Float[Array, "n K"]
+    effect: Float[Array, "n K"]
     share: Float[Array, "n K"]
     jitter: Float[Array, "n"]
     frequency: Float[Array, "n"]
@@ -61,7 +64,7 @@ class Products(NamedTuple):
 
 
 def mean_units(truth: Products, price: Float[Array, "n k"]) -> Float[Array, "n k"]:
-    """Expected units at a price: level · curve(p/r) · lift of a promotion.
+    """Expected units at a price: level · curve(p/r) · lifts of promotion and point.
 
     With z = p/r, x = log z: e^{−εx}; (1 − ε(z−1))⁺; σ(a − bz)/σ(a − b) with
     b = ε/(1 − σ(a − b)); e^{−ε(x + (e^s − 1)(x − k)⁺)}. All have elasticity ε at r
@@ -88,7 +91,15 @@ def mean_units(truth: Products, price: Float[Array, "n k"]) -> Float[Array, "n k
     ]
     curve = jnp.select([t.family == k for k in range(len(FAMILIES))], curves)
     lift = jnp.exp(t.lift * jax.nn.sigmoid(STEEPNESS * (t.threshold - x)))
-    return t.level * curve * lift
+    return t.level * curve * lift * jnp.exp(_point_effect(truth, price))
+
+
+def _point_effect(truth: Products, price: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """Of the price points near a price, their mean where there are several."""
+    away = demand_law.log_price(price)[:, :, None] - jnp.log(truth.point)[:, None, :]
+    near = jnp.exp(-0.5 * jnp.square(away / POINT_WIDTH))
+    total = (near * truth.effect[:, None, :]).sum(-1)
+    return total / jnp.maximum(near.sum(-1), 1.0)
 
 
 def sample_units(
