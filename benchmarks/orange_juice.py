@@ -97,8 +97,14 @@ class Split(NamedTuple):
     adjusted: Float64[np.ndarray, "n g"]
 
 
-def split(weeks: Weeks, seed: int, n: int, m: int, has_cost: bool) -> Split:
+def split(
+    weeks: Weeks, seed: int, n: int, m: int, has_cost: bool, apart: bool = False
+) -> Split:
     """Draws n products, m weeks of each as data, and scores the allowed prices.
+
+    A chain has its deals in all stores at once: what is a test week of one product may
+    be among the data of another. With `apart` the data of all are drawn from one half
+    of the calendar, and the weeks of the other half are the test.
 
     Args:
       weeks: all products.
@@ -106,11 +112,14 @@ def split(weeks: Weeks, seed: int, n: int, m: int, has_cost: bool) -> Split:
       n: products.
       m: weeks of data.
       has_cost: profit at the mean unit cost of the weeks of data; else revenue.
+      apart: whether no week is data of one product and test of another.
 
     Returns:
       The split.
     """
-    rng = streams.generator(seed, f"orange juice {n} {m}")
+    rng = streams.generator(seed, f"orange juice {n} {m}{' apart' if apart else ''}")
+    num_weeks = weeks.price.shape[1]
+    early = rng.permutation(num_weeks) < num_weeks / 2
     chosen = rng.permutation(len(weeks.price))[:n]
     price, units = np.zeros((2, n, m))
     menu, earned, adjusted = np.zeros((3, n, MOST_POINTS))
@@ -118,7 +127,10 @@ def split(weeks: Weeks, seed: int, n: int, m: int, has_cost: bool) -> Split:
     for i, product in enumerate(chosen):
         own = Weeks(*(leaf[product] for leaf in weeks))
         known = rng.permutation(np.flatnonzero(~np.isnan(own.price)))
-        data, test = np.sort(known[:m]), known[m:]
+        data, test = known[:m], known[m:]
+        if apart:
+            data, test = known[early[known]][:m], known[~early[known]]
+        data = np.sort(data)
         price[i], units[i] = own.price[data], own.units[data]
         unit_cost[i] = own.unit_cost[data].mean() if has_cost else 0.0
         points, which, count = np.unique(

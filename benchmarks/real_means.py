@@ -4,10 +4,12 @@
 of Brown (2008): TSE on the arcsine scale over that of the naive estimate, for all
 batters, pitchers and others (at least 11 at-bats in each half); the root mean square
 error of hits in the second half; and the total squared error of Efron & Morris (1975).
+The networks are shown pretrained and fine-tuned.
 """
 
 import argparse
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
@@ -15,8 +17,7 @@ import polars as pl
 from benchmarks import datasets
 from ptft_jax import compilation, count_frequencies
 from ptft_jax.means import binomial, gaussian, poisson
-from ptft_jax.method import catalog
-from ptft_jax.method import network as network_
+from ptft_jax.method import catalog, finetune
 
 LEAST = 11  # at-bats of a half
 
@@ -27,7 +28,14 @@ def decisions(name: str, seen, more: dict | None = None) -> dict[str, np.ndarray
     found = {
         key: rule(seen) for key, rule in {**problem.baselines, **(more or {})}.items()
     }
-    found["pretrained"] = network_.decide(network, problem, params, seen)
+    fit = finetune.make_fit(problem, network, finetune.FinetuneConfig())
+    tuned = fit(params, seen, jax.random.key(0))
+    print(f"fine-tuned {name}: {tuned.chosen.name} {tuned.chosen.dial:g}", flush=True)
+    for key, policy in (
+        ("pretrained", finetune.single(params)),
+        ("finetuned", tuned.params),
+    ):
+        found[key] = finetune.decide_compiled(network, problem, policy, seen)
     return {key: np.asarray(x, np.float64) for key, x in found.items()}
 
 

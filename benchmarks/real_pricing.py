@@ -3,7 +3,8 @@
 `python -m benchmarks.real_pricing --seeds 10` prints, for each number of weeks of data,
 revenue over that of per-product regression in percent, ± s.e. over seeds, and paired
 differences of the network to every baseline. `--objective profit` takes off the chain's
-unit cost. How a price is scored: `benchmarks.orange_juice`. Finished seeds are kept
+unit cost; `--apart` draws data and test of all products from different weeks. How a
+price is scored: `benchmarks.orange_juice`. Finished seeds are kept
 under results/, by weights, and not run again.
 """
 
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--objective", default="revenue", choices=("revenue", "profit"))
     parser.add_argument("--weights", default=None)
     parser.add_argument("--pretrained-only", action="store_true")
+    parser.add_argument("--apart", action="store_true")
     parser.add_argument("--out", default="results/real_pricing", type=pathlib.Path)
     args = parser.parse_args()
     compilation.keep_programs()
@@ -81,18 +83,19 @@ def main() -> None:
     made_by = {"weights": provenance.fingerprint(params), "config": repr(config)}
     out = args.out / store.cell_id(made_by)
     out.mkdir(parents=True, exist_ok=True)
-    has_cost = args.objective == "profit"
+    has_cost, apart = args.objective == "profit", args.apart
+    cell = args.objective + "-apart" * apart
     for m in map(int, args.weeks.split(",")):
         results = []
         for seed in range(args.seeds):
-            path = out / f"{args.objective}-{args.n}-{m}-{seed}.json"
+            path = out / f"{cell}-{args.n}-{m}-{seed}.json"
             if not path.exists():
-                part = orange_juice.split(weeks, seed, args.n, m, has_cost)
+                part = orange_juice.split(weeks, seed, args.n, m, has_cost, apart)
                 record = run_seed(part, seed, network, params, config)
                 path.write_text(json.dumps(record))
             results.append(json.loads(path.read_text()))
-        show(results, 0, f"{args.objective} n={args.n} m={m}")
-        show(results, 1, f"{args.objective} n={args.n} m={m} adjusted")
+        show(results, 0, f"{cell} n={args.n} m={m}")
+        show(results, 1, f"{cell} n={args.n} m={m} adjusted")
         print("  chosen: " + ", ".join(result["chosen"] for result in results))
 
 
