@@ -118,8 +118,9 @@ def split(
       The split.
     """
     rng = streams.generator(seed, f"orange juice {n} {m}{' apart' if apart else ''}")
-    num_weeks = weeks.price.shape[1]
-    early = rng.permutation(num_weeks) < num_weeks / 2
+    if apart:
+        num_weeks = weeks.price.shape[1]
+        early = rng.permutation(num_weeks) < num_weeks / 2
     chosen = rng.permutation(len(weeks.price))[:n]
     price, units = np.zeros((2, n, m))
     menu, earned, adjusted = np.zeros((3, n, MOST_POINTS))

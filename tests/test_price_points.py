@@ -63,20 +63,17 @@ def test_variances_are_those_of_the_effects(own, shared):
 
 def test_own_effects_are_shrunk_as_normal_means():
     strength = 0.5
-    known = points.Shared(
-        jnp.zeros(2 * points.HALF + 1),
-        jnp.zeros(()),
-        jnp.zeros(()),
-        jnp.array(strength),
-    )
+    none, lattice = jnp.zeros(()), jnp.zeros(2 * points.HALF + 1)
+    strengths = none, jnp.array(strength), jnp.array(0.2)
+    known = points.Shared(lattice, lattice, none, *strengths)
     log_price = jnp.array([[0.0, 0.0, 0.0, 0.4, 9.0]])
     left = jnp.array([[0.3, 0.6, 0.0, -0.5, 7.0]])
     valid = jnp.array([[True, True, True, True, False]])
     seen = known, log_price, left, valid, jnp.array([[0.0, 0.4, 0.2, 9.0]])
-    # Σ r/(# + 1/strength): 0.9/(3 + 2) and −0.5/(1 + 2); nothing where none was charged
-    np.testing.assert_allclose(
-        effects_at(*seen), [[0.18, -0.5 / 3.0, 0.0, 0.0]], atol=1e-6
-    )
+    # Σ r/(# + 1/strength): 0.9/(3 + 2) and −0.5/(1 + 2); 0 where none was charged;
+    # half of the variances 0.2/(# + 1/strength) beside them
+    expected = [[0.18 + 0.02, -0.5 / 3.0 + 0.1 / 3.0, 0.05, 0.05]]
+    np.testing.assert_allclose(effects_at(*seen), expected, atol=1e-6)
     np.testing.assert_allclose(effects_at(*seen, weight=0.0), 0.0)
 
 

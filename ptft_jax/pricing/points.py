@@ -1,9 +1,11 @@
 """Price points: what sells at a price beyond the curve, deals and thresholds among it.
 
 log d_i(p) = curve_i(p) + s(p) + o_i(p): s is shared by all products that charge p, o is
-a product's own, both independent from one price point to the next with variances found
-by moments of the residuals of the curves. Both are shrunk, so that without price points
-next to nothing is added.
+a product's own, both normal and independent from one price point to the next, with
+variances found by moments of the residuals of the curves. Both are shrunk, so that
+without price points next to nothing is added. What is not known of an effect counts as
+well: E e^s = e^{mean + variance/2}, so that a price that was never tried is not worth
+less than one that disappointed by chance.
 """
 
 from collections.abc import Callable
@@ -24,16 +26,20 @@ class Shared(NamedTuple):
     """What a portfolio says of price points.
 
     Attributes:
-      effect: s on the lattice, [2·HALF + 1].
+      effect: posterior mean of s on the lattice, [2·HALF + 1].
+      periods: at each point of the lattice, of all products.
       origin: log price of the lattice's middle.
       shared_variance: of s over that of noise, 0 where nothing is shared.
       own_variance: of o over that of noise, 0 where there is none.
+      noise: variance of log units about curve and effects.
     """
 
     effect: Float[Array, "g"]
+    periods: Float[Array, "g"]
     origin: Float[Array, ""]
     shared_variance: Float[Array, ""]
     own_variance: Float[Array, ""]
+    noise: Float[Array, ""]
 
 
 class Effects(NamedTuple):
@@ -168,14 +174,14 @@ def shared(
     own_product, own_pairs = alike(log_price, left, valid, _overlap(origin))
     product = (total**2).sum() - (itself * left**2).sum() - own_product.sum()
     pairs = (weight**2).sum() - itself.sum() - own_pairs.sum()
-    of_all = _positive(product, pairs, variance)
-    effect = of_all * total / (of_all * weight + 1.0)
+    strength = _positive(product, pairs, variance)
+    effect = strength * total / (strength * weight + 1.0)
     rest = jnp.where(valid, left - _at(effect, log_price, origin), 0.0)
     product, pairs = alike(log_price, rest, valid)
     for k in range(loading.shape[1]):
         product = product + variance * alike(log_price, loading[:, k], valid)[0]
     of_own = _positive(product.sum(), pairs.sum(), variance)
-    return Shared(effect, origin, of_all, of_own)
+    return Shared(effect, weight, origin, strength, of_own, variance)
 
 
 def effects(
@@ -201,23 +207,38 @@ def effects(
 
 
 def own(found: Effects, log_price: Float[Array, "n k"]) -> Float[Array, "n k"]:
-    """Own effects at some prices: o = Σ r/(# + σ²/τ_o²), of a product's periods there.
+    """Own effects at some prices: log E e^o, o of mean Σ r/(# + σ²/τ_o²).
 
     Args:
       found: of n products.
       log_price: where it is asked.
 
     Returns:
-      Effects, shrunk.
+      Mean and half the variance τ_o²σ²/(σ² + #τ_o²), of the product's periods there.
     """
-    strength = found.shared.own_variance
+    strength, noise = found.shared.own_variance, found.shared.noise
 
     def one(asked, log_p, r, used):
         near = nearness(asked[:, None], log_p) * used
-        return strength * (near @ r) / (strength * near.sum(-1) + 1.0)
+        return strength * (near @ r + noise / 2.0) / (strength * near.sum(-1) + 1.0)
 
     seen = found.log_price, found.left, found.valid.astype(found.left.dtype)
     return _by_product(one, log_price.shape[1] * seen[1].shape[1], log_price, *seen)
+
+
+def of_all(known: Shared, log_price: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """Shared effects at some prices: log E e^s.
+
+    Args:
+      known: of the portfolio.
+      log_price: where it is asked.
+
+    Returns:
+      Mean and half the variance.
+    """
+    strength = known.shared_variance
+    spread = strength * known.noise / (strength * known.periods + 1.0)
+    return _at(known.effect + spread / 2.0, log_price, known.origin)
 
 
 def at(found: Effects, log_price: Float[Array, "n k"]) -> Float[Array, "n k"]:
@@ -230,7 +251,6 @@ def at(found: Effects, log_price: Float[Array, "n k"]) -> Float[Array, "n k"]:
     Returns:
       What is added to log demand.
     """
-    of_all = _at(found.shared.effect, log_price, found.shared.origin)
-    return found.shared_weight[:, None] * of_all + found.own_weight[:, None] * own(
-        found, log_price
-    )
+    return found.shared_weight[:, None] * of_all(
+        found.shared, log_price
+    ) + found.own_weight[:, None] * own(found, log_price)
