@@ -17,6 +17,8 @@ COLUMNS = (
     "mean",
     "observations",
 )
+# exact in float64, which `np.power` is not on every processor
+POWERS = np.array([float(10**k) for k in range(23)])
 
 
 def make(
@@ -68,8 +70,12 @@ def rounded(x: Float64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
     with np.errstate(divide="ignore"):
         power = 6.0 - np.floor(np.log10(np.abs(x)))
     power = np.where(np.isfinite(power), power, 0.0)
-    up, down = 10.0 ** np.maximum(power, 0.0), 10.0 ** np.maximum(-power, 0.0)
-    return np.round(x * up / down) * down / up
+    is_exact = np.abs(power) < len(POWERS)
+    power = np.where(is_exact, power, 0.0).astype(int)
+    up, down = POWERS[np.maximum(power, 0)], POWERS[np.maximum(-power, 0)]
+    out = np.round(x * up / down) * down / up
+    out[~is_exact] = [float(f"{value:.7g}") for value in x[~is_exact]]
+    return out
 
 
 def encoded(table: pl.DataFrame, suffix: str) -> bytes:
