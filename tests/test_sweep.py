@@ -2,7 +2,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import random
 import signal
 import subprocess
 import sys
@@ -253,12 +252,12 @@ def undisturbed(tmp_path_factory):
 def test_killed_sweeps_and_two_at_once_give_the_undisturbed_table(
     tmp_path, undisturbed
 ):
-    waits = random.Random(0)
+    written = lambda: len(list((tmp_path / store.CELLS).glob("*.json")))
     for _ in range(2):
-        process = start(tmp_path, 1, 8)
-        while process.poll() is None and not (tmp_path / store.CELLS).exists():
-            time.sleep(0.02)
-        time.sleep(waits.uniform(0.0, 0.3))
+        before, process = written(), start(tmp_path, 1, 8)
+        # a quick machine needs less than a tenth of a second for the whole sweep
+        while process.poll() is None and written() == before:
+            time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         process.wait()
     found = sweep.look(sweep_process.GRID, tmp_path)
