@@ -4,8 +4,8 @@
 revenue over that of per-product regression in percent, ± s.e. over seeds, and paired
 differences of the network to every baseline. `--objective profit` takes off the chain's
 unit cost; `--apart` draws data and test of all products from different weeks. How a
-price is scored: `benchmarks.orange_juice`. Finished seeds are kept
-under results/, by weights, and not run again.
+price is scored: `benchmarks.orange_juice`. Finished seeds are kept under results/, by
+weights, and not run again.
 """
 
 import argparse

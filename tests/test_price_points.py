@@ -110,7 +110,7 @@ def test_residuals_of_fitted_curves_are_not_taken_for_opposite_effects():
         truth = world.sample_instances(keys[1], law, 256)
         seen = world.observe(keys[2], truth, m)
         told = rule.summarize(seen)
-        found = rule._regressions(seen, told.population)
+        found = rule.plug_in(seen, told)
         noise = told.population.noise
         loading = loaded * rule._loading(found.fits, found.shrunk, noise)
         log_p = jnp.log(seen.price)

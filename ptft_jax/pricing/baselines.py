@@ -14,16 +14,19 @@ from ptft_jax.pricing import demand_law, regression, rule
 from ptft_jax.pricing.demand_law import DemandLaw, Seen
 
 
-def _best(seen: Seen, fits, elasticity: Float[Array, "n"]) -> Float[Array, "n"]:
-    flat = jnp.zeros_like(elasticity)
-    cut = elasticity.clip(0.0, regression.GREATEST_ELASTICITY)
-    law = DemandLaw(fits.log_reference, flat, cut, flat, flat)
+def _best_under(seen: Seen, law: DemandLaw) -> Float[Array, "n"]:
     value = demand_law.relative_profit(law, seen.menu, seen.unit_cost)
     return demand_law.best_price(value, seen.menu)
 
 
+def _best(seen: Seen, fits, elasticity: Float[Array, "n"]) -> Float[Array, "n"]:
+    flat = jnp.zeros_like(elasticity)
+    cut = elasticity.clip(0.0, regression.GREATEST_ELASTICITY)
+    return _best_under(seen, DemandLaw(fits.log_reference, flat, cut, flat, flat))
+
+
 def _population(seen: Seen, fits) -> regression.Population:
-    return regression.population(fits, (seen.menu > 0.0).any(1))
+    return regression.population(fits, demand_law.present(seen))
 
 
 @jax.jit
@@ -91,9 +94,7 @@ def predictive_eb(seen: Seen) -> Float[Array, "n"]:
     fits = regression.fit(seen)
     shrunk = regression.shrink(fits, _population(seen, fits))
     law = regression.plug_in(fits, shrunk)
-    law = law._replace(bend=shrunk.elasticity_sd**2 / 2.0)
-    value = demand_law.relative_profit(law, seen.menu, seen.unit_cost)
-    return demand_law.best_price(value, seen.menu)
+    return _best_under(seen, law._replace(bend=shrunk.elasticity_sd**2 / 2.0))
 
 
 @jax.jit
@@ -106,9 +107,7 @@ def price_points(seen: Seen) -> Float[Array, "n"]:
     Returns:
       Prices: those of the network's problem where the network says 0.
     """
-    law = rule.plug_in(seen, rule.summarize(seen)).law
-    value = demand_law.relative_profit(law, seen.menu, seen.unit_cost)
-    return demand_law.best_price(value, seen.menu)
+    return _best_under(seen, rule.plug_in(seen, rule.summarize(seen)).law)
 
 
 @jax.jit

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -52,6 +53,18 @@ class DemandLaw(NamedTuple):
     effects: Effects | None = None
 
 
+def present(seen: Seen) -> Bool[Array, "n"]:
+    """Products that are not padding: those with an allowed price.
+
+    Args:
+      seen: n products.
+
+    Returns:
+      The mask.
+    """
+    return (seen.menu > 0.0).any(-1)
+
+
 def log_price(price: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """Log of a price, 0 where there is none.
 
@@ -74,13 +87,14 @@ def log_demand(law: DemandLaw, price: Float[Array, "n k"]) -> Float[Array, "n k"
     Returns:
       log d(p), meaningless where there is no price.
     """
-    column = DemandLaw(*(leaf[:, None] for leaf in law[:5]))
+    curve = law._replace(effects=None)
+    column = jax.tree.map(lambda leaf: leaf[:, None], curve)
     log_p = log_price(price)
     x = log_p - column.log_reference
     near = x.clip(-FARTHEST, FARTHEST)
     bend = column.bend * near**2 + column.skew * near * jnp.abs(near)
-    curve = column.log_level - column.elasticity * x + bend
-    return curve if law.effects is None else curve + points.at(law.effects, log_p)
+    value = column.log_level - column.elasticity * x + bend
+    return value if law.effects is None else value + points.at(law.effects, log_p)
 
 
 def relative_profit(

@@ -31,7 +31,7 @@ class Shared(NamedTuple):
       origin: log price of the lattice's middle.
       shared_variance: of s over that of noise, 0 where nothing is shared.
       own_variance: of o over that of noise, 0 where there is none.
-      noise: variance of log units about curve and effects.
+      noise: σ², variance of log units about the curves.
     """
 
     effect: Float[Array, "g"]

@@ -26,8 +26,7 @@ class Rule(NamedTuple):
     left: Float[Array, "n m"]  # log units less the shrunk regression
 
 
-def _regressions(seen: Seen, population: Population) -> Rule:
-    fits = regression.fit(seen)
+def _regressions(seen: Seen, fits: Fits, population: Population) -> Rule:
     shrunk = regression.shrink(fits, population)
     law = regression.plug_in(fits, shrunk)
     left = jnp.where(seen.valid, fits.y + law.elasticity[:, None] * fits.x, 0.0)
@@ -51,14 +50,14 @@ def summarize(seen: Seen) -> Told:
     Returns:
       What products are told.
     """
-    present = (seen.menu > 0.0).any(-1)
-    population = regression.population(regression.fit(seen), present)
-    rule = _regressions(seen, population)
+    fits, present = regression.fit(seen), demand_law.present(seen)
+    population = regression.population(fits, present)
+    rule = _regressions(seen, fits, population)
     found = points.shared(
         demand_law.log_price(seen.price),
         rule.left,
         seen.valid & present[:, None],
-        _loading(rule.fits, rule.shrunk, population.noise),
+        _loading(fits, rule.shrunk, population.noise),
         population.noise**2,
         population.log_price,
     )
@@ -75,7 +74,7 @@ def plug_in(seen: Seen, told: Told) -> Rule:
     Returns:
       The rule, the effects of price points in its law.
     """
-    rule = _regressions(seen, told.population)
+    rule = _regressions(seen, regression.fit(seen), told.population)
     log_p = demand_law.log_price(seen.price)
     effects = points.effects(told.points, log_p, rule.left, seen.valid)
     return rule._replace(law=rule.law._replace(effects=effects))

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Float, Key
 
 from ptft_jax.pricing import baselines, demand_law, features, rule, table
-from ptft_jax.pricing.demand_law import DemandLaw, Seen
+from ptft_jax.pricing.demand_law import DemandLaw, Seen, present
 from ptft_jax.pricing.rule import Told, summarize
 from ptft_jax.problems.problem import Problem
 
@@ -34,18 +34,6 @@ class Outcome(NamedTuple):
     price: Float[Array, "n k"]
     units: Float[Array, "n k"]
     unit_cost: Float[Array, "n"]
-
-
-def present(seen: Seen) -> Bool[Array, "n"]:
-    """Products that are not padding: those with an allowed price.
-
-    Args:
-      seen: n products.
-
-    Returns:
-      The mask.
-    """
-    return (seen.menu > 0.0).any(-1)
 
 
 def law(seen: Seen, told: Told, output: Float[Array, "n 6"]) -> DemandLaw:
