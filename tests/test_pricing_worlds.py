@@ -149,3 +149,24 @@ def test_curves_have_their_elasticity_at_the_regular_price(family):
     slope = (at(1e-2) - at(-1e-2)) / 2e-2
     np.testing.assert_allclose(slope[:, 0], -truth.elasticity, rtol=0.02, atol=0.01)
     np.testing.assert_allclose(at(0.0)[:, 0], jnp.log(truth.level), atol=1e-4)
+
+
+def test_noise_grows_with_the_discount_and_keeps_its_mean():
+    _, truth, _ = draw(pricing_prior.WORLD, 0, 4)
+    full = lambda value: jnp.full(4, value)
+    truth = truth._replace(
+        noise=full(0.2),
+        noise_growth=full(1.5),
+        has_outliers=full(False),
+        is_count=full(False),
+    )
+    away = jnp.array([0.0, -0.3, -0.6, -2.0, 0.3])
+    price = truth.reference[:, None] * jnp.repeat(jnp.exp(away), 20_000)
+    units = pricing_truth.sample_units(jax.random.key(1), truth, price)
+    ratio = (units / pricing_truth.mean_units(truth, price)).reshape(4, 5, -1)
+    # no more of it beyond the greatest discount
+    sd = 0.2 * np.exp(1.5 * np.array([0.0, 0.3, 0.6, 0.7, -0.3]))
+    found = np.log(ratio).std((0, 2))
+    np.testing.assert_allclose(found, sd, rtol=4.0 / np.sqrt(2 * 80_000))
+    error = ratio.std((0, 2)) / np.sqrt(80_000)
+    assert (abs(ratio.mean((0, 2)) - 1.0) < 4.0 * error).all()

@@ -82,6 +82,7 @@ def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Produ
         lift=full(0.0),
         threshold=full(0.0),
         noise=jnp.broadcast_to(law.noise, (n,)),
+        noise_growth=full(0.0),
         has_outliers=jnp.zeros(n, bool),
         is_count=jnp.zeros(n, bool),
         point=jnp.exp(point),

@@ -37,6 +37,7 @@ class Law(NamedTuple):
     threshold: Float[Array, "C"]
     noise: Float[Array, "C"]  # log sd
     noise_spread: Float[Array, ""]
+    noise_growth: Float[Array, ""]  # of the log sd, per unit of log discount
     has_outliers: Bool[Array, ""]
     is_count: Bool[Array, ""]
     point: Float[Array, "C K"]  # log price / regular price
@@ -103,6 +104,8 @@ def sample_law(key: Key[Array, ""]) -> Law:
         threshold=-log_between(0.03, 0.3) * jnp.ones(NUM_CLUSTERS),
         noise=jnp.log(log_between(0.08, 1.1)) + 0.15 * z(),
         noise_spread=sometimes(0.6, between(0.0, 0.4)),
+        # some deals are advertised and others are not
+        noise_growth=sometimes(0.5, between(0.0, 2.5)),
         has_outliers=u() < 0.3,
         is_count=u() < 0.6,
         # the first is the regular price, most others are discounts
@@ -171,6 +174,7 @@ def sample_instances(key: Key[Array, ""], law: Law, num_instances: int) -> Produ
         lift=law.lift[cluster] * jnp.exp(law.lift_spread * next(own)),
         threshold=law.threshold[cluster],
         noise=jnp.exp(log_noise).clip(0.03, 1.5),
+        noise_growth=broadcast(law.noise_growth),
         has_outliers=broadcast(law.has_outliers),
         is_count=broadcast(law.is_count),
         point=jnp.exp(point),

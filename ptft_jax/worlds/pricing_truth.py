@@ -14,6 +14,7 @@ from ptft_jax.worlds import transforms
 
 FAMILIES = ("constant elasticity", "linear", "logit", "kinked")
 OUTLIER_SHARE, OUTLIER_FACTOR = 0.05, 2.5
+MOST_DISCOUNT = 0.7  # log price from the regular one beyond which noise grows no more
 POINT_WIDTH = 0.015  # log price at which a price point's effect is 60% of it
 STEEPNESS = 30.0  # of the threshold of a promotion, per unit of log price
 
@@ -31,7 +32,8 @@ class Products(NamedTuple):
       kink: log(price/r) of the kink, [n].
       lift: log units that a promotion adds, [n].
       threshold: log(price/r) below which a price counts as a promotion, [n].
-      noise: sd of log units, [n]; the factor has mean 1.
+      noise: sd of log units at the regular price, [n]; the factor has mean 1.
+      noise_growth: of the log of that sd, per unit of log discount, [n].
       has_outliers: whether one period in 20 is 2.5 times as noisy, [n].
       is_count: whether units are Poisson given their rate, [n].
       point: prices charged, [n, K].
@@ -52,6 +54,7 @@ class Products(NamedTuple):
     lift: Float[Array, "n"]
     threshold: Float[Array, "n"]
     noise: Float[Array, "n"]
+    noise_growth: Float[Array, "n"]
     has_outliers: Bool[Array, "n"]
     is_count: Bool[Array, "n"]
     point: Float[Array, "n K"]
@@ -107,6 +110,8 @@ def sample_units(
 ) -> Float[Array, "n k"]:
     """Units sold at prices: the expectation times lognormal noise of mean 1, or counts.
 
+    Noise has sd σe^{gδ} of log units, δ the log discount from the regular price.
+
     Args:
       key: typed PRNG key.
       truth: n products.
@@ -119,7 +124,10 @@ def sample_units(
     z = jax.random.normal(noise_key, price.shape)
     outlier = jax.random.bernoulli(outlier_key, OUTLIER_SHARE, price.shape)
     outlier = outlier & truth.has_outliers[:, None]
-    sd = truth.noise[:, None] * jnp.where(outlier, OUTLIER_FACTOR, 1.0)
+    discount = jnp.log(truth.reference)[:, None] - demand_law.log_price(price)
+    discount = discount.clip(-MOST_DISCOUNT, MOST_DISCOUNT)
+    sd = truth.noise[:, None] * jnp.exp(truth.noise_growth[:, None] * discount)
+    sd = sd * jnp.where(outlier, OUTLIER_FACTOR, 1.0)
     # each component of the mixture has mean 1
     rate = mean_units(truth, price) * jnp.exp(sd * z - sd**2 / 2.0)
     u = jax.random.uniform(count_key, price.shape)
