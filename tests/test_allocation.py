@@ -217,7 +217,7 @@ def test_table_names_all_bad_rows():
     )
     with pytest.raises(DataError) as error:
         PROBLEM.read(bad)
-    for part in ("row 1: estimate", "row 3: estimate", "row 1: variance", "'b'"):
+    for part in ("row 2: estimate", "row 4: estimate", "row 2: variance", "'b'"):
         assert part in str(error.value)
     assert "budget" in str(error.value)
     with pytest.raises(DataError, match="precision or variance"):
@@ -237,5 +237,5 @@ def test_counts_are_read_and_checked():
     seen, _ = allocation_counts.PROBLEM.read(good)
     np.testing.assert_array_equal(seen.cost, [2.0, 2.0])
     bad = good.with_columns(pl.Series("successes", [5, 0]))
-    with pytest.raises(DataError, match="row 1: 5 successes of 4 trials"):
+    with pytest.raises(DataError, match="row 2: 5 successes of 4 trials"):
         allocation_counts.PROBLEM.read(bad)

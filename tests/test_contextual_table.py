@@ -40,13 +40,13 @@ def test_all_that_is_wrong_is_said_at_once():
     with pytest.raises(DataError) as found:
         table.read(bad)
     for said in (
-        "row 2: instance 'a' has a row of the same time 1 above",
-        "row 3: its instance is blank",
-        "row 4: value is 'x'",
-        "row 5: quantile of 'b' is 0.8, but 0.9 in row 4",
-        "row 7: value is -1",
-        "row 7: quantile is 1.5",
-        "row 3: 'price' is '?'",
+        "row 3: instance 'a' has a row of the same time 1 above",
+        "row 4: its instance is blank",
+        "row 5: value is 'x'",
+        "row 6: quantile of 'b' is 0.8, but 0.9 in row 5",
+        "row 8: value is -1",
+        "row 8: quantile is 1.5",
+        "row 4: 'price' is '?'",
         "column 'weekday' holds no numbers",
         "instance 'b': 2 rows with a blank value",
         "instance 'c': 0 rows with a blank value",

@@ -221,9 +221,9 @@ def test_one_message_names_all_bad_rows():
         binomial.PROBLEM.read(table)
     message = str(raised.value)
     assert "6 problems" in message
-    for row in ("row 3, column 'successes': 2.5", "row 4: 'b' again, after row 3"):
+    for row in ("row 3, column 'successes': 2.5", "row 4: 'b' is also in row 3"):
         assert row in message
-    for row in ("row 4, column 'trials': 0", "row 5: no name", "row 7"):
+    for row in ("row 4, column 'trials': 0", "row 5: its instance is blank", "row 7"):
         assert row in message
     assert "row 6: 9 successes in 4 trials" in message
 

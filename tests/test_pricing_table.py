@@ -48,13 +48,13 @@ def test_all_bad_rows_are_named_at_once():
         pricing_table.read(table)
     message = str(found.value)
     for said in (
-        "row 2: price is 0",
-        "row 3: its instance is blank",
-        "row 4: price is 'x'",
-        "row 5: units is -1",
-        "row 6: units is None",
-        "row 6: unit_cost of 'b' is 0.2, but 0 in row 4",
-        "row 7: instance 'a' has a row of the same time 1 above",
+        "row 3: price is 0",
+        "row 4: its instance is blank",
+        "row 5: price is 'x'",
+        "row 6: units is -1",
+        "row 7: units is None",
+        "row 7: unit_cost of 'b' is 0.2, but 0 in row 5",
+        "row 8: instance 'a' has a row of the same time 1 above",
     ):
         assert said in message
 

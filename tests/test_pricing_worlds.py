@@ -141,7 +141,10 @@ def test_bayes_agrees_with_importance_sampling():
 def test_curves_have_their_elasticity_at_the_regular_price(family):
     _, truth, _ = draw(pricing_prior.WORLD, 1)
     truth = truth._replace(
-        family=jnp.full(32, family), lift=jnp.zeros(32), kink=jnp.full(32, 0.1)
+        family=jnp.full(32, family),
+        lift=jnp.zeros(32),
+        kink=jnp.full(32, 0.1),
+        effect=jnp.zeros_like(truth.effect),
     )
     at = lambda x: jnp.log(
         pricing_truth.mean_units(truth, truth.reference[:, None] * jnp.exp(x))

@@ -19,6 +19,7 @@ from ptft_jax.allocation import trials as trials_
 from ptft_jax.allocation.trials import Beta, Counts
 from ptft_jax.problems import allocation
 from ptft_jax.problems.problem import Problem
+from ptft_jax.tables import rows
 from ptft_jax.tables.problems import Problems
 
 SHARE_LEFT_OUT = 0.2  # of the trials of every item
@@ -134,12 +135,12 @@ def read_counts(
     problems = Problems(allocation_table.PLACE)
     columns = ("instance", "successes", "trials", "cost")
     allocation_table.need(table, columns, problems)
-    names = allocation_table.instances(table, problems)
+    names = rows.one_each(table["instance"], problems)
     k = allocation_table.numbers(table, "successes", -1.0, problems)
     s = allocation_table.numbers(table, "trials", 0.0, problems)
     for i in ((k > s) | (k != k.round()) | (s != s.round())).nonzero()[0]:
         problems.add(
-            f"row {i + 1}: {k[i]:g} successes of {s[i]:g} trials",
+            f"{rows.at(i)}: {k[i]:g} successes of {s[i]:g} trials",
             "Successes and trials are whole numbers, successes at most the trials.",
         )
     weight = allocation_table.weights(table, problems)

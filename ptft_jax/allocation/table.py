@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ptft_jax.allocation.shrinkage import Items
+from ptft_jax.tables import rows
 from ptft_jax.tables.problems import Problems, quoted
 
 PLACE = pathlib.Path("table")
@@ -17,7 +18,13 @@ COLUMNS = (
     "The table needs the columns instance, estimate, cost, and precision or variance; "
     "weight (1 where it is absent) and budget are optional."
 )
-BUDGET = "Give the budget as an argument, or as a column with one value in all rows."
+BUDGET = "Give a column budget (or the argument) with one value in all rows, above 0."
+# sums of fourth powers of estimates and of squared precisions stay in single precision
+SIZES = {
+    "estimate": (0.0, 1e7),
+    "precision": (1e-14, 1e14),
+    "variance": (1e-14, 1e14),
+}
 
 
 def numbers(table: pl.DataFrame, name: str, least: float, problems: Problems):
@@ -32,14 +39,14 @@ def numbers(table: pl.DataFrame, name: str, least: float, problems: Problems):
     Returns:
       The numbers, float64, NaN where they are bad.
     """
-    column = table[name].cast(pl.Float64, strict=False).fill_null(np.nan)
-    values = column.to_numpy().astype(float)
+    values = rows.floats(table[name])
     cells = table[name].to_list()
-    say = lambda i: f"row {i + 1}: {name} is {quoted(str(cells[i]))}"
+    say = lambda i: f"{rows.at(i)}: {name} is {quoted(str(cells[i]))}"
     odd = np.flatnonzero(~np.isfinite(values))
     problems.add_many(len(odd), map(say, odd), NUMBER)
     low = np.flatnonzero(values <= least)
     problems.add_many(len(low), map(say, low), POSITIVE)
+    rows.check_size(name, values, problems, *SIZES.get(name, ()))
     return values
 
 
@@ -62,25 +69,6 @@ def need(table: pl.DataFrame, names: Sequence[str], problems: Problems) -> None:
     problems.check()
 
 
-def instances(table: pl.DataFrame, problems: Problems) -> list[str]:
-    """Names of the items; rows that repeat one go to `problems`.
-
-    Args:
-      table: with the column `instance`.
-      problems: collects what is wrong.
-
-    Returns:
-      The names.
-    """
-    names = [str(name) for name in table["instance"].to_list()]
-    first: dict[str, int] = {}
-    for i, name in enumerate(names):
-        if first.setdefault(name, i) != i:
-            where = f"row {i + 1}: {quoted(name)} is also in row {first[name] + 1}"
-            problems.add(where, "Keep one row an item.")
-    return names
-
-
 def relative_costs(
     table: pl.DataFrame, budget: float | None, problems: Problems
 ) -> np.ndarray:
@@ -101,7 +89,8 @@ def relative_costs(
             problems.add("column budget has several values", BUDGET)
         budget = float(values[0])
     if budget is None or not budget > 0.0:
-        problems.add(f"the budget is {budget}", BUDGET)
+        said = "there is no budget" if budget is None else f"the budget is {budget:g}"
+        problems.add(said, BUDGET)
         return cost
     return cost * len(cost) / budget
 
@@ -123,7 +112,7 @@ def read_items(
     """
     problems = Problems(PLACE)
     need(table, ("instance", "estimate", "cost", "precision|variance"), problems)
-    names = instances(table, problems)
+    names = rows.one_each(table["instance"], problems)
     estimate = numbers(table, "estimate", -np.inf, problems)
     if "precision" in table.columns:
         precision = numbers(table, "precision", 0.0, problems)

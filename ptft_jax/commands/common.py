@@ -8,6 +8,8 @@ from ptft_jax import checkpoint, data
 from ptft_jax.errors import UsageError
 from ptft_jax.model import Network
 
+USUAL_OBSERVATIONS = 32  # of an instance that `decide` uses
+
 
 class Reading(NamedTuple):
     """How a file is read."""

@@ -86,7 +86,7 @@ def run(
       UsageError: the request is impossible; nothing was written.
     """
     if problem is not None and problem != "newsvendor":
-        return of_problem.decide(problem, options, weights, quiet, json)
+        return of_problem.decide(problem, options, reading, weights, quiet, json)
     common.check_delta(options.delta)
     if options.observations < 2:
         raise UsageError(

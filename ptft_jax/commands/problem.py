@@ -3,8 +3,6 @@
 import json as json_
 import pathlib
 
-import polars as pl
-
 from ptft_jax import (
     compilation,
     data,
@@ -18,6 +16,7 @@ from ptft_jax.errors import UsageError
 from ptft_jax.method import catalog, lab
 from ptft_jax.method import decide as decide_
 from ptft_jax.method.finetune import FinetuneConfig
+from ptft_jax.tables import load
 
 NUM_STAGES = 3.0  # of `decide`
 
@@ -46,13 +45,15 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
         )
     preset = options.preset or "quick"
     sizes = options.n or ("32,64,128" if preset == "quick" else "64,256,1024")
+    usual = 2 if preset == "quick" else 5
+    seeds = usual if options.seeds is None else options.seeds
     grid = experiment_cells.Grid(
         n=common.numbers("--n", sizes, int),
         observations=common.numbers(
             "--observations", options.observations or "10", int
         ),
         quantiles=(lab.NO_QUANTILE,),
-        seeds=options.seeds or (2 if preset == "quick" else 5),
+        seeds=seeds,
     )
     compilation.keep_programs()
     compilation.full_precision()
@@ -68,14 +69,19 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
 
 
 def decide(
-    name: str, options, weights: str | None, quiet: bool, json: bool
+    name: str,
+    options,
+    reading: common.Reading,
+    weights: str | None,
+    quiet: bool,
+    json: bool,
 ) -> decide_.Decided:
     """Decides for every row of a table, writes the decisions, prints certificates.
 
     Args:
       name: of the problem.
-      options: `decide.DecideOptions`; its quantile, observations and curve are not
-        used.
+      options: `decide.DecideOptions`; those of demand must be as by default.
+      reading: must be as by default.
       weights: of the network, or None for the shipped one.
       quiet: no progress.
       json: print the summary as JSON.
@@ -92,15 +98,27 @@ def decide(
         listed = ", ".join(["newsvendor", *catalog.PROBLEMS])
         raise UsageError(f"--problem {name} is not known; there are: {listed}")
     problem = catalog.PROBLEMS[name]
-    if options.quantile is not None or options.curve is not None:
-        raise UsageError(f"--quantile and --curve are of demand, not of {name}")
-    seen, names = problem.read(_table(options.file))
+    is_usual = options.observations == common.USUAL_OBSERVATIONS
+    of_demand = options.quantile is not None or options.curve is not None
+    if of_demand or not is_usual or reading != common.Reading():
+        raise UsageError(
+            "--quantile, --curve, --observations, --drop-unusable, --complete-only "
+            f"and --min-positive are of demand, not of {name}"
+        )
+    file = pathlib.Path(options.file)
+    table, notes = load.frame_of(file)
+    try:
+        seen, names = problem.read(table)
+    except data.DataError as error:
+        raise data.DataError(f"{file}, {error}") from None
     out = pathlib.Path(options.out)
     common.check_place("--out", out, is_folder=False, inputs=(options.file, weights))
     compilation.keep_programs()
     compilation.full_precision()
     network, params = catalog.load(name, weights)
     with progress.watch(NUM_STAGES, quiet) as watched:
+        for note in notes:
+            watched.note(note)
 
         def stage(text: str) -> None:
             watched.advance(1.0, text)
@@ -124,17 +142,3 @@ def decide(
     else:
         print("\n".join([*decide_.describe(summary), f"decisions: {out}"]))
     return decided
-
-
-def _table(file: str) -> pl.DataFrame:
-    """The file as it is, CSV or Parquet."""
-    path = pathlib.Path(file)
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(path)
-        return pl.read_csv(path)
-    except FileNotFoundError:
-        raise data.DataError(f"{file} is not there") from None
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise data.DataError(f"{file} cannot be read as a table: {reason}") from None

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from ptft_jax.contextual.records import NUM_COVARIATES, Seen
-from ptft_jax.tables import rows
+from ptft_jax.tables import cells, rows
 from ptft_jax.tables.problems import Problems, quoted
 
 LISTED_AS = pathlib.Path("demand and covariates")
@@ -69,33 +69,29 @@ def _check_columns(table: pl.DataFrame, problems: Problems) -> list[str]:
     return covariates
 
 
-def _floats(column: pl.Series) -> np.ndarray:
-    """Numbers; NaN where there is none."""
-    numbers = column.cast(pl.Float64, strict=False).fill_null(np.nan)
-    return numbers.to_numpy().copy()
-
-
 def _values(column: pl.Series, problems: Problems) -> tuple[np.ndarray, np.ndarray]:
-    blank, values = rows.is_blank(column), _floats(column)
+    blank = rows.is_blank(column, ("", *cells.MISSING))
+    values = rows.floats(column)
     wrong = np.flatnonzero(~np.isfinite(values) & ~blank)
     problems.add_many(
         len(wrong),
-        (f"row {r + 1}: value is {column[int(r)]!r}, no number" for r in wrong),
+        (f"{rows.at(r)}: value is {column[int(r)]!r}, no number" for r in wrong),
         "Give the demand as a number; leave it blank in the row to stock for.",
     )
     low = np.flatnonzero(values < 0.0)
     problems.add_many(
         len(low),
-        (f"row {r + 1}: value is {values[r]:g}" for r in low),
+        (f"{rows.at(r)}: value is {values[r]:g}" for r in low),
         "Demand is at least 0: net returns out of it.",
     )
+    rows.check_size("value", values, problems)
     if np.isfinite(values).any() and not (values > 0.0).any():
         problems.add("no demand is above 0", "Give demand of past periods.")
     return np.where(np.isfinite(values), values, 0.0), blank
 
 
 def _numbers(column: pl.Series, problems: Problems) -> np.ndarray:
-    values = _floats(column)
+    values = rows.floats(column)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong) == len(values):
         problems.add(
@@ -106,7 +102,7 @@ def _numbers(column: pl.Series, problems: Problems) -> np.ndarray:
     problems.add_many(
         len(wrong),
         (
-            f"row {r + 1}: {quoted(column.name)} is {column[int(r)]!r}, no number"
+            f"{rows.at(r)}: {quoted(column.name)} is {column[int(r)]!r}, no number"
             for r in wrong
         ),
         "Give every covariate in each row, that of the period to stock for included.",
@@ -115,12 +111,12 @@ def _numbers(column: pl.Series, problems: Problems) -> np.ndarray:
 
 
 def _quantiles(column: pl.Series, codes, names, problems: Problems) -> np.ndarray:
-    values = _floats(column)
+    values = rows.floats(column)
     inside = (values > 0.0) & (values < 1.0)
     wrong = np.flatnonzero(~inside)
     problems.add_many(
         len(wrong),
-        (f"row {r + 1}: quantile is {column[int(r)]!r}" for r in wrong),
+        (f"{rows.at(r)}: quantile is {column[int(r)]!r}" for r in wrong),
         "A critical ratio is between 0 and 1: underage / (underage + overage).",
     )
     within = np.where(inside, values, np.nan)

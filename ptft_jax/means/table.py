@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64
 
+from ptft_jax.tables import rows
 from ptft_jax.tables.problems import Problems, quoted
 
 LARGEST = 1e15  # whole numbers above are not exact
@@ -26,6 +27,8 @@ class Form:
       whole: which of the two are whole numbers.
       signed: whether the first may be negative.
       within: whether the first is at most the second.
+      largest: size of the first above which single precision loses what depends on it.
+      sizes: of the second, least and largest.
     """
 
     first: str
@@ -34,9 +37,11 @@ class Form:
     whole: tuple[bool, bool] = (False, False)
     signed: bool = False
     within: bool = False
+    largest: float = LARGEST
+    sizes: tuple[float, float] = (1e-15, LARGEST)
 
 
-GAUSSIAN = Form("estimate", "variance", signed=True)
+GAUSSIAN = Form("estimate", "variance", signed=True, largest=1e7, sizes=(1e-10, 1e10))
 BINOMIAL = Form("successes", "trials", whole=(True, True), within=True)
 POISSON = Form("count", "exposure", default=1.0, whole=(True, False))
 
@@ -67,60 +72,41 @@ def read(
     elif not table.height:
         problems.add("no row", "Give at least one instance.")
     problems.check()
-    names = [str(name or "").strip() for name in table["instance"].to_list()]
-    _report_names(names, problems)
-    first = _numbers(table, form.first)
+    names = rows.one_each(table["instance"], problems)
+    first = rows.floats(table[form.first])
     second = np.full(table.height, form.default, float)
     if form.second in table.columns:
-        second = _numbers(table, form.second)
+        second = rows.floats(table[form.second])
     _report_numbers(form, first, second, problems)
     problems.check()
     return make_seen(jnp.asarray(first), jnp.asarray(second)), names
 
 
-def _numbers(table: pl.DataFrame, name: str) -> Float64[np.ndarray, "n"]:
-    """The column as numbers, NaN where it is none."""
-    found = table[name].cast(pl.Float64, strict=False)
-    return found.fill_null(np.nan).to_numpy().astype(np.float64)
-
-
-def _report_names(names: list[str], problems: Problems) -> None:
-    first: dict[str, int] = {}
-    for row, name in enumerate(names, 2):
-        if not name:
-            problems.add(f"row {row}: no name", "Name the instance of each row.")
-        elif name in first:
-            problems.add(
-                f"row {row}: {quoted(name)} again, after row {first[name]}",
-                "Give each instance one row: add up what is known of it.",
-            )
-        first.setdefault(name, row)
-
-
 def _report_numbers(form: Form, first, second, problems: Problems) -> None:
-    least = -LARGEST if form.signed else 0.0
+    least = -np.inf if form.signed else 0.0
     kind = lambda whole: "a whole number" if whole else "a number"
     _report(
         form.first,
         first,
-        (first >= least) & (first <= LARGEST) & _is_whole(first, form.whole[0]),
+        np.isfinite(first) & (first >= least) & _is_whole(first, form.whole[0]),
         kind(form.whole[0]) + ("" if form.signed else " ≥ 0"),
         problems,
     )
     _report(
         form.second,
         second,
-        (second > 0.0) & (second <= LARGEST) & _is_whole(second, form.whole[1]),
+        np.isfinite(second) & (second > 0.0) & _is_whole(second, form.whole[1]),
         kind(form.whole[1]) + " > 0",
         problems,
     )
-    over = form.within & (first > second) & (second > 0.0)
-    rows = np.flatnonzero(over)
+    rows.check_size(form.first, first, problems, 0.0, form.largest)
+    rows.check_size(form.second, second, problems, *form.sizes)
+    over = np.flatnonzero(form.within & (first > second) & (second > 0.0))
     problems.add_many(
-        len(rows),
+        len(over),
         (
-            f"row {i + 2}: {first[i]:g} {form.first} in {second[i]:g} {form.second}"
-            for i in rows
+            f"{rows.at(i)}: {first[i]:g} {form.first} in {second[i]:g} {form.second}"
+            for i in over
         ),
         f"There cannot be more {form.first} than {form.second}.",
     )
@@ -131,10 +117,10 @@ def _is_whole(x: Float64[np.ndarray, "n"], whole: bool) -> Bool[np.ndarray, "n"]
 
 
 def _report(name, values, good, wanted, problems: Problems) -> None:
-    rows = np.flatnonzero(~good)
+    bad = np.flatnonzero(~good)
     problems.add_many(
-        len(rows),
-        (f"row {i + 2}, column {quoted(name)}: {values[i]:g}" for i in rows),
-        f"Column {quoted(name)} holds {wanted} in every row, at most {LARGEST:g}; "
-        "text and blank cells read as nan.",
+        len(bad),
+        (f"{rows.at(i)}, column {quoted(name)}: {values[i]:g}" for i in bad),
+        f"Column {quoted(name)} holds {wanted} in every row; text and blank cells read "
+        "as nan.",
     )

@@ -16,6 +16,7 @@ from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
 from ptft_jax.problems.problem import Problem, num_instances, pad
 from ptft_jax.streams import cell_key
+from ptft_jax.tables.problems import DataError, counted, quoted
 
 
 class Decided(NamedTuple):
@@ -59,6 +60,9 @@ def decide(
 
     Returns:
       The decisions and the certificates.
+
+    Raises:
+      DataError: a decision is not a finite number.
     """
     n, chosen, certified = num_instances(seen), None, None
     key = lambda stream: cell_key(seed, stream, n)
@@ -78,15 +82,19 @@ def decide(
         "decision_pretrained": before,
     }
     baselines = {name: jax.jit(each)(seen) for name, each in problem.baselines.items()}
+    columns |= baselines
+    for name, x in columns.items():
+        if lost := int((~np.isfinite(np.asarray(x))).sum()):
+            raise DataError(
+                f"{counted(lost, 'number')} of column {quoted(name)} cannot be "
+                "represented in single precision; give the data in other units"
+            )
     if n >= crossfit.LEAST_INSTANCES:
         report("certificates")
         certified = certify.certify(
             network, problem, params, padded, fit, key("certify"), delta
         )
-    numbers = {
-        name: rounded(np.asarray(x, np.float64))
-        for name, x in (columns | baselines).items()
-    }
+    numbers = {name: rounded(np.asarray(x, np.float64)) for name, x in columns.items()}
     return Decided(pl.DataFrame({"instance": names, **numbers}), chosen, certified)
 
 

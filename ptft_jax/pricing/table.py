@@ -22,12 +22,14 @@ NUMBERS = {  # column: least value, whether it may be equal to it, remedy
 }
 OF_PRODUCT = ("unit_cost", "low", "high")
 NUM_PRICES = 64
+SIZES = 1e-12, 1e12  # of numbers, so that squares of revenue are in single precision
 
 
 def read(table: pl.DataFrame) -> tuple[Seen, list[str]]:
     """Products from rows of instance, price, units[, time, unit_cost, low, high].
 
-    Pairs are ordered by `time`, else as they come. With `low` and `high` a product may
+    Pairs are ordered by `time` (numbers or dates; else as it first appears), or as they
+    come. With `low` and `high` a product may
     be priced between them (64 prices of equal ratios), else at its logged prices.
 
     Args:
@@ -45,8 +47,10 @@ def read(table: pl.DataFrame) -> tuple[Seen, list[str]]:
         name: _numbers(table, name, problems) for name in NUMBERS if name in table
     }
     codes, names = rows.instances(table["instance"], problems)
+    order = np.arange(len(codes))
     if "time" in table:
         rows.check_time(table["time"], codes, names, problems)
+        order = rows.time_order(table["time"], problems)
     of_product = {
         name: rows.of_instance(name, columns[name], codes, names, problems)
         for name in OF_PRODUCT
@@ -55,9 +59,6 @@ def read(table: pl.DataFrame) -> tuple[Seen, list[str]]:
     if "low" in of_product:
         _check_interval(of_product["low"], of_product["high"], names, problems)
     problems.check()
-    order = np.arange(len(codes))
-    if "time" in table:
-        order = table["time"].arg_sort().to_numpy()
     return _pack(columns, of_product, codes, order, len(names)), names
 
 
@@ -82,19 +83,20 @@ def _check_columns(table: pl.DataFrame, problems: Problems) -> None:
 
 def _numbers(table: pl.DataFrame, name: str, problems: Problems) -> np.ndarray:
     least, may_equal, remedy = NUMBERS[name]
-    values = table[name].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    values = rows.floats(table[name])
     wrong = ~np.isfinite(values)
     low = ~wrong & ((values < least) | ((values == least) & (not may_equal)))
     bad = np.flatnonzero(wrong)
     problems.add_many(
         len(bad),
-        (f"row {r + 1}: {name} is {table[name][int(r)]!r}, no number" for r in bad),
+        (f"{rows.at(r)}: {name} is {table[name][int(r)]!r}, no number" for r in bad),
         "Give a finite number in each row, or leave the row out.",
     )
     bad = np.flatnonzero(low)
     problems.add_many(
-        len(bad), (f"row {r + 1}: {name} is {values[r]:g}" for r in bad), remedy
+        len(bad), (f"{rows.at(r)}: {name} is {values[r]:g}" for r in bad), remedy
     )
+    rows.check_size(name, values, problems, *SIZES)
     return np.where(wrong, 0.0, values)
 
 

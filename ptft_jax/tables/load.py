@@ -48,6 +48,26 @@ def grid_of(path: pathlib.Path, problems: Problems) -> Grid:
     return grid
 
 
+def frame_of(path: pathlib.Path) -> tuple[pl.DataFrame, list[str]]:
+    """The columns of a file as stripped text, so that names stay as they are written.
+
+    Args:
+      path: as of `grid_of`.
+
+    Returns:
+      One column for each name of the header, a blank cell being "", and notes of what
+      was decided while reading.
+
+    Raises:
+      DataError: the file cannot be read, rows are ragged, or names repeat.
+    """
+    problems = Problems(path)
+    grid = grid_of(path, problems)
+    problems.check()
+    named = [(j, name) for j, name in enumerate(grid.header) if name]
+    return pl.DataFrame({name: grid.labels(j) for j, name in named}), grid.notes
+
+
 def _content(path: pathlib.Path, problems: Problems) -> bytes:
     try:
         content = path.read_bytes()
