@@ -2,7 +2,7 @@
 
     python -m benchmarks.pretraining_step [--repeats 5] [--profile DIR]
 
-For each batch shape of the default configuration: the compiled program of `chunk` steps
+For each batch shape of the shipped configuration: the compiled program of `chunk` steps
 as `pretrain.run` runs it, and the sampling of as many batches alone, in turns in one
 process; medians. With `--profile`, the device's timeline of the timed calls is written
 to DIR, for https://ui.perfetto.dev or `xprof DIR`.
@@ -16,7 +16,8 @@ import time
 import jax
 import jax.numpy as jnp
 
-from ptft_jax import model, pretrain, train
+from ptft_jax import checkpoint, pretrain, train
+from ptft_jax.weights import make
 
 
 def sampler(config: pretrain.PretrainConfig, shape: tuple[int, int, int]):
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--profile", metavar="DIR")
     args = parser.parse_args()
     repeats = args.repeats
-    network, config = model.Network(), pretrain.PretrainConfig()
+    network, config, _ = make.MADE[checkpoint.SHIPPED]
     optimizer = pretrain.make_optimizer(config)
     keys = jax.random.split(jax.random.key(0), config.chunk)
     params = jax.jit(pretrain.init_params, static_argnums=0)(network, keys[0])
