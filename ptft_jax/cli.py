@@ -10,7 +10,15 @@ from tyro.conf import arg
 
 from ptft_jax.cli_catalog import info, pretrain, worlds
 from ptft_jax.cli_research import arena, paths, sweep
-from ptft_jax.options import Count, File, Flag, Name, Number, Text
+from ptft_jax.options import (
+    USUAL_OBSERVATIONS,
+    Count,
+    File,
+    Flag,
+    Name,
+    Number,
+    Text,
+)
 
 
 def validate(
@@ -92,7 +100,7 @@ def decide(
     quantile: Number = None,
     out: Annotated[str, arg(metavar="FILE")] = "decisions.csv",
     finetune: bool = True,
-    observations: int = 32,
+    observations: int = USUAL_OBSERVATIONS,
     delta: float = 0.05,
     seed: int = 0,
     curve: Text = None,

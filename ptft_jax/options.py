@@ -5,6 +5,8 @@ from typing import Annotated
 import tyro
 from tyro.conf import arg
 
+USUAL_OBSERVATIONS = 32  # of an instance that `decide` uses
+
 File = Annotated[str | None, arg(metavar="FILE", help_behavior_hint="")]
 Text = Annotated[str | None, arg(metavar="LIST", help_behavior_hint="")]
 Name = Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")]

@@ -1,14 +1,17 @@
 """Files of decisions other than the newsvendor's: names, order, sizes, options."""
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
 
+from ptft_jax import options
 from ptft_jax.commands import common
 from ptft_jax.commands import problem as command
 from ptft_jax.commands.decide import DecideOptions
 from ptft_jax.errors import UsageError
-from ptft_jax.method import catalog
+from ptft_jax.method import catalog, decide
 from ptft_jax.pricing import baselines
 from ptft_jax.tables import load
 from ptft_jax.tables.problems import DataError
@@ -96,7 +99,7 @@ OPTIONS = DecideOptions(
     quantile=None,
     out="decisions.csv",
     finetune=False,
-    observations=common.USUAL_OBSERVATIONS,
+    observations=options.USUAL_OBSERVATIONS,
     delta=0.05,
     seed=0,
 )
@@ -121,9 +124,9 @@ def test_options_of_demand_are_refused(change, reading):
 def test_a_bad_file_is_named_and_nothing_is_written(tmp_path):
     path, out = tmp_path / "prices.csv", tmp_path / "out.csv"
     path.write_text("instance,price,units\na,0,2\n")
-    options = OPTIONS._replace(file=str(path), out=str(out))
+    asked = OPTIONS._replace(file=str(path), out=str(out))
     with pytest.raises(DataError, match=r"prices\.csv, prices and sales: 1 problem"):
-        command.decide("pricing", options, common.Reading(), None, True, False)
+        command.decide("pricing", asked, common.Reading(), None, True, False)
     assert not out.exists()
 
 
@@ -134,3 +137,15 @@ def test_parquet_keeps_its_types(tmp_path):
     seen, names = catalog.PROBLEMS["gaussian_means"].read(load.frame_of(path)[0])
     assert names == ["0", "1"]
     np.testing.assert_allclose(seen.estimate, [1.5, 2.0])
+
+
+def test_a_decision_that_is_no_number_is_never_returned(tmp_path):
+    text = "instance,estimate,variance\na,1,1\nb,2,1\n"
+    seen, names = read(tmp_path, "gaussian_means", text)
+    odd = dataclasses.replace(
+        catalog.PROBLEMS["gaussian_means"],
+        baselines={"odd": lambda seen: seen.estimate / 0.0},
+    )
+    network, params = catalog.load("gaussian_means")
+    with pytest.raises(DataError, match="2 numbers of column 'odd'"):
+        decide.decide(odd, network, params, seen, names, config=None)

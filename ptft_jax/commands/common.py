@@ -8,8 +8,6 @@ from ptft_jax import checkpoint, data
 from ptft_jax.errors import UsageError
 from ptft_jax.model import Network
 
-USUAL_OBSERVATIONS = 32  # of an instance that `decide` uses
-
 
 class Reading(NamedTuple):
     """How a file is read."""
@@ -17,6 +15,13 @@ class Reading(NamedTuple):
     drop_unusable: bool = False
     complete_only: bool = False
     min_positive: int = 0
+
+
+def num_seeds(seeds: int | None, preset: str) -> int:
+    """How many seeds to run: those asked for, or the preset's."""
+    if seeds is not None:
+        return seeds
+    return 2 if preset == "quick" else 5
 
 
 def numbers(flag: str, text: str, kind: type) -> tuple:

@@ -16,6 +16,7 @@ from ptft_jax.errors import UsageError
 from ptft_jax.method import catalog, lab
 from ptft_jax.method import decide as decide_
 from ptft_jax.method.finetune import FinetuneConfig
+from ptft_jax.options import USUAL_OBSERVATIONS
 from ptft_jax.tables import load
 
 NUM_STAGES = 3.0  # of `decide`
@@ -45,15 +46,13 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
         )
     preset = options.preset or "quick"
     sizes = options.n or ("32,64,128" if preset == "quick" else "64,256,1024")
-    usual = 2 if preset == "quick" else 5
-    seeds = usual if options.seeds is None else options.seeds
     grid = experiment_cells.Grid(
         n=common.numbers("--n", sizes, int),
         observations=common.numbers(
             "--observations", options.observations or "10", int
         ),
         quantiles=(lab.NO_QUANTILE,),
-        seeds=seeds,
+        seeds=common.num_seeds(options.seeds, preset),
     )
     compilation.keep_programs()
     compilation.full_precision()
@@ -66,6 +65,26 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
     return watched_run.run(
         room, todo, folder, settings, run_cell=lab.run_cell, quiet=quiet, json=json
     )
+
+
+def _read(name: str, options, reading: common.Reading):
+    """What is seen, names, and notes; refuses what is unknown or of demand alone."""
+    if name not in catalog.PROBLEMS:
+        listed = ", ".join(["newsvendor", *catalog.PROBLEMS])
+        raise UsageError(f"--problem {name} is not known; there are: {listed}")
+    is_usual = options.observations == USUAL_OBSERVATIONS
+    of_demand = options.quantile is not None or options.curve is not None
+    if of_demand or not is_usual or reading != common.Reading():
+        raise UsageError(
+            "--quantile, --curve, --observations, --drop-unusable, --complete-only "
+            f"and --min-positive are of demand, not of {name}"
+        )
+    file = pathlib.Path(options.file)
+    table, notes = load.frame_of(file)
+    try:
+        return *catalog.PROBLEMS[name].read(table), notes
+    except data.DataError as error:
+        raise data.DataError(f"{file}, {error}") from None
 
 
 def decide(
@@ -94,23 +113,7 @@ def decide(
       UsageError: the request is impossible; nothing was written.
     """
     common.check_delta(options.delta)
-    if name not in catalog.PROBLEMS:
-        listed = ", ".join(["newsvendor", *catalog.PROBLEMS])
-        raise UsageError(f"--problem {name} is not known; there are: {listed}")
-    problem = catalog.PROBLEMS[name]
-    is_usual = options.observations == common.USUAL_OBSERVATIONS
-    of_demand = options.quantile is not None or options.curve is not None
-    if of_demand or not is_usual or reading != common.Reading():
-        raise UsageError(
-            "--quantile, --curve, --observations, --drop-unusable, --complete-only "
-            f"and --min-positive are of demand, not of {name}"
-        )
-    file = pathlib.Path(options.file)
-    table, notes = load.frame_of(file)
-    try:
-        seen, names = problem.read(table)
-    except data.DataError as error:
-        raise data.DataError(f"{file}, {error}") from None
+    seen, names, notes = _read(name, options, reading)
     out = pathlib.Path(options.out)
     common.check_place("--out", out, is_folder=False, inputs=(options.file, weights))
     compilation.keep_programs()
@@ -125,7 +128,7 @@ def decide(
             watched.stage(text)
 
         decided = decide_.decide(
-            problem,
+            catalog.PROBLEMS[name],
             network,
             params,
             seen,

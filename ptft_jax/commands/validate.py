@@ -71,9 +71,7 @@ def _grid(options: ValidateOptions, preset: str, quantile: str | None, size):
             "--observations", options.observations or "10", int
         ),
         quantiles=common.numbers("--quantile", chosen, float),
-        seeds=(2 if preset == "quick" else 5)
-        if options.seeds is None
-        else options.seeds,
+        seeds=common.num_seeds(options.seeds, preset),
         protocol=options.protocol,
     )
 

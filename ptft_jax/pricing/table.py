@@ -29,8 +29,8 @@ def read(table: pl.DataFrame) -> tuple[Seen, list[str]]:
     """Products from rows of instance, price, units[, time, unit_cost, low, high].
 
     Pairs are ordered by `time` (numbers or dates; else as it first appears), or as they
-    come. With `low` and `high` a product may
-    be priced between them (64 prices of equal ratios), else at its logged prices.
+    come. With `low` and `high` a product may be priced between them (64 prices of equal
+    ratios), else at its logged prices.
 
     Args:
       table: one row a product and period; other columns are not used.

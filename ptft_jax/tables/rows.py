@@ -26,6 +26,11 @@ def at(row: SupportsIndex) -> str:
     return f"row {operator.index(row) + 2}"
 
 
+def _text(column: pl.Series) -> pl.Series:
+    """A column as stripped text, blank where a cell is null."""
+    return column.cast(pl.String).fill_null("").str.strip_chars()
+
+
 def floats(column: pl.Series) -> Float64[np.ndarray, "rows"]:
     """A column as numbers.
 
@@ -79,8 +84,7 @@ def is_blank(
     Returns:
       A mask, whatever white space there is.
     """
-    text = column.cast(pl.String).fill_null("").str.strip_chars()
-    return text.str.to_lowercase().is_in(blank).to_numpy()
+    return _text(column).str.to_lowercase().is_in(blank).to_numpy()
 
 
 def instances(
@@ -96,7 +100,7 @@ def instances(
       The position of each row's instance, and names in order of appearance.
     """
     _check_names(column, problems)
-    labels = column.cast(pl.String).fill_null("").str.strip_chars()
+    labels = _text(column)
     names = labels.unique(maintain_order=True).to_list()
     codes = labels.cast(pl.Enum(names)).to_physical().to_numpy()
     return codes.astype(int), names
@@ -122,7 +126,7 @@ def one_each(column: pl.Series, problems: Problems) -> list[str]:
       The names.
     """
     _check_names(column, problems)
-    names = column.cast(pl.String).fill_null("").str.strip_chars().to_list()
+    names = _text(column).to_list()
     first: dict[str, int] = {}
     for row, name in enumerate(names):
         if first.setdefault(name, row) != row and name:
@@ -143,8 +147,7 @@ def time_order(times: pl.Series, problems: Problems) -> Int[np.ndarray, "rows"]:
     Returns:
       Positions of rows, earliest first.
     """
-    column = times.cast(pl.String).alias("time")
-    grid = Grid(["time"], column, np.arange(len(times)) + 2, 0, [])
+    grid = Grid(["time"], _text(times), np.arange(len(times)) + 2, 0, [])
     return np.argsort(times_.read(grid, 0, problems).codes, kind="stable")
 
 
