@@ -9,6 +9,42 @@ WORLDS = zipped(
     values("mismatch", (0.3, 0.3, 0.5)),
 )
 RADII = values("radius", (0.03, 0.1, 0.3))
+# the shipped newsvendor network and its optimizer, 1000 steps, one shape
+SHIPPED = {
+    "width": 64,
+    "num_latents": 16,
+    "num_blocks": 2,
+    "optimizer": "muon",
+    "num_steps": 1000,
+    "portfolios": 32,
+    "n": 64,
+    "m": 20,
+    "average_decay": 0.99,
+}
+# what is changed of it, one thing at a time
+CHANGES = (
+    {},
+    {"width": 32},
+    {"width": 96},
+    {"observation_width": 64},
+    {"num_latents": 4},
+    {"num_latents": 64},
+    {"num_blocks": 0},
+    {"num_blocks": 1},
+    {"num_blocks": 3},
+    {"heads": 1},
+    {"heads": 8},
+    {"optimizer": "adamw"},
+    {"matrix_rate": 5e-3},
+    {"matrix_rate": 2e-2},
+    {"weight_decay": 1e-2},
+    {"average_decay": 0.9},
+    {"average_decay": 0.998},
+    {"num_quantiles": 1},
+    {"num_future": 4},
+    {"portfolios": 8, "n": 256},
+    {"portfolios": 64, "m": 10, "n": 32},
+)
 QUICK = [{"num_steps": 60, "width": 16, "pool": 1024, "n_max": 256}]
 
 
@@ -102,6 +138,19 @@ GRIDS: dict[str, Grid] = {
             _seeds(8),
         ),
         "pretraining loss by width and learning rate",
+    ),
+    "architecture": Grid(
+        pretraining.TASK,
+        product([{**SHIPPED, **change} for change in CHANGES], _seeds(2)),
+        "the shipped network with one thing changed, 1000 steps",
+    ),
+    "architecture_small": Grid(
+        pretraining.TASK,
+        product(
+            [{"num_steps": 20, "width": 16, "portfolios": 2, "fresh": 2}],
+            [{"optimizer": "muon"}, {"optimizer": "muon", "num_blocks": 0}],
+        ),
+        "a small network with one thing changed",
     ),
     "pretraining_small": Grid(
         pretraining.TASK,

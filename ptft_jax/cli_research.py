@@ -129,11 +129,11 @@ def sweep(
 ) -> None:
     """Run thousands of cells as a few compiled programs, and go on after any stop.
 
-    GRID is a name (harmonic, head, mismatch, finetune or pretraining, each with a twin
-    NAME_small that takes seconds), FILE.toml, or FILE.py:NAME with a mapping GRIDS. A
-    cell is a static configuration, which costs a compile, and traced values (n, seed,
-    mismatch, radius, learning rate, delta), which do not: all cells of one
-    configuration are one program, spread over all devices.
+    GRID is a name (harmonic, head, mismatch, finetune, pretraining or architecture,
+    each with a twin NAME_small that takes seconds), FILE.toml, or FILE.py:NAME with a
+    mapping GRIDS. A cell is a static configuration, which costs a compile, and traced
+    values (n, seed, mismatch, radius, learning rate, delta), which do not: all cells of
+    one configuration are one program, spread over all devices.
 
     run: computes the cells without a record. Killed at any moment it loses the cells in
     flight alone; the same line goes on. Several processes or machines may work on one

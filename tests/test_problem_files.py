@@ -82,6 +82,11 @@ def test_demand_that_is_missing_is_the_period_to_stock_for(tmp_path):
         ("gaussian_means", "instance,estimate,variance\na,1e10,1\n", "row 2: est"),
         ("gaussian_means", "instance,estimate,variance\n,1,1\n", "row 2: its instance"),
         (
+            "gaussian_means",
+            "instance,estimate,variance\na,1e5,4\nb,-1e6,4\n",
+            r"(?s)1 problem.*row 3: estimate -1e\+06 with sd 2",
+        ),
+        (
             "allocation",
             "instance,estimate,variance,cost,budget\na,1e8,1,1,2\n,1,1,1,2\n",
             r"(?s)row 3: its instance is blank.*row 2: estimate is 1e\+08",

@@ -153,7 +153,10 @@ def test_every_small_grid_can_be_traced(tmp_path):
         (head.TASK, {"delta": 1.0}, "delta = 1.0"),
         (gradient.TASK, {"trained": "some"}, "trained must be one of"),
         (pretraining.TASK, {"precision": "fp8"}, "precision must be one of"),
-        (pretraining.TASK, {"width": 20}, "width must be a multiple of 8"),
+        (pretraining.TASK, {"width": 20}, "width must be a multiple of 2·heads = 8"),
+        (pretraining.TASK, {"heads": 0}, "heads = 0"),
+        (pretraining.TASK, {"optimizer": "lion"}, "optimizer must be one of"),
+        (pretraining.TASK, {"matrix_rate": 0.0}, "matrix_rate = 0.0"),
     ],
 )
 def test_shipped_tasks_refuse_what_they_cannot_do(made_by, cell, complaint):

@@ -14,6 +14,7 @@ from ptft_jax.tables import rows
 from ptft_jax.tables.problems import Problems, quoted
 
 LARGEST = 1e15  # whole numbers above are not exact
+FARTHEST = 1e5  # standard deviations from 0 at which decisions are off by a hundredth
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Form:
       whole: which of the two are whole numbers.
       signed: whether the first may be negative.
       within: whether the first is at most the second.
+      shifts: whether a number added to all of the first is added to the decisions.
       largest: size of the first above which single precision loses what depends on it.
       sizes: of the second, least and largest.
     """
@@ -37,11 +39,19 @@ class Form:
     whole: tuple[bool, bool] = (False, False)
     signed: bool = False
     within: bool = False
+    shifts: bool = False
     largest: float = LARGEST
     sizes: tuple[float, float] = (1e-15, LARGEST)
 
 
-GAUSSIAN = Form("estimate", "variance", signed=True, largest=1e7, sizes=(1e-10, 1e10))
+GAUSSIAN = Form(
+    "estimate",
+    "variance",
+    signed=True,
+    shifts=True,
+    largest=1e7,
+    sizes=(1e-10, 1e10),
+)
 BINOMIAL = Form("successes", "trials", whole=(True, True), within=True)
 POISSON = Form("count", "exposure", default=1.0, whole=(True, False))
 
@@ -101,6 +111,8 @@ def _report_numbers(form: Form, first, second, problems: Problems) -> None:
     )
     rows.check_size(form.first, first, problems, 0.0, form.largest)
     rows.check_size(form.second, second, problems, *form.sizes)
+    if form.shifts:
+        _report_far(form.first, first, second, problems)
     over = np.flatnonzero(form.within & (first > second) & (second > 0.0))
     problems.add_many(
         len(over),
@@ -109,6 +121,18 @@ def _report_numbers(form: Form, first, second, problems: Problems) -> None:
             for i in over
         ),
         f"There cannot be more {form.first} than {form.second}.",
+    )
+
+
+def _report_far(name, first, variance, problems: Problems) -> None:
+    """Complains of estimates whose noise single precision would round away."""
+    sd = np.sqrt(np.where(variance > 0.0, variance, np.inf))
+    far = np.flatnonzero(np.isfinite(first) & (np.abs(first) > FARTHEST * sd))
+    problems.add_many(
+        len(far),
+        (f"{rows.at(i)}: {name} {first[i]:g} with sd {sd[i]:g}" for i in far),
+        f"Subtract one number, such as their mean, from all {name}s and add it to the "
+        f"decisions: {FARTHEST:g} standard deviations from 0 digits are lost.",
     )
 
 

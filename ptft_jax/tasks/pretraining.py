@@ -1,4 +1,4 @@
-"""Pretraining a small network on the broad prior of demand: rates, widths, seeds."""
+"""Pretraining on the broad prior of demand: architecture, optimizer, labels, seeds."""
 
 import pathlib
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 from jaxtyping import Array, Key
 
 from ptft_jax import pretrain, train
@@ -16,6 +17,8 @@ from ptft_jax.task import Run, Swept, Task, Traced
 from theory import checks
 
 PRECISIONS = ("default", "bfloat16", "float32")
+OPTIMIZERS = ("adamw", "muon")
+JUDGED = (16, 64, 20)  # portfolios, instances, observations of a batch to judge by
 
 
 @dataclass(frozen=True)
@@ -24,25 +27,55 @@ class PretrainingConfig:
 
     Attributes:
       width: of the network.
+      observation_width: of its set encoder; half the width where 0.
       num_latents: portfolio tokens.
-      num_blocks: rounds of attention across instances.
+      num_blocks: rounds of attention across instances; none where 0.
+      heads: of attention.
+      optimizer: of the matrices, adamw or muon; the rest is adamw's.
       num_steps: of the optimizer.
       portfolios: of a step.
       n: instances of a portfolio.
       m: observations of an instance, at most.
-      fresh: batches that the result is judged on, the same for all cells.
+      num_quantiles: critical ratios asked of every instance in training.
+      num_future: future demands that stand for a law in training.
+      fresh: batches that the result is judged on, the same for all cells: shape, ratios
+        and future demands are the default ones, whatever is trained on.
       precision: of matrix products in training; judged at the highest.
     """
 
     width: int = 32
+    observation_width: int = 0
     num_latents: int = 8
     num_blocks: int = 1
+    heads: int = 4
+    optimizer: str = "adamw"
     num_steps: int = 1000
     portfolios: int = 16
     n: int = 32
     m: int = 10
+    num_quantiles: int = 3
+    num_future: int = 16
     fresh: int = 16
     precision: str = "default"
+
+
+def _optimizer(config: PretrainingConfig, swept: Traced):
+    """Warm-up and cosine decay with traced peaks."""
+    warm = max(config.num_steps // 20, 1)
+    unit = optax.warmup_cosine_decay_schedule(0.0, 1.0, warm, config.num_steps)
+    others = lambda step: swept["learning_rate"] * unit(step)
+    decay = swept["weight_decay"]
+    if config.optimizer == "adamw":
+        step = optax.adamw(others, b2=0.99, weight_decay=decay)
+    else:
+        step = optax.contrib.muon(
+            lambda step: swept["matrix_rate"] * unit(step),
+            weight_decay=decay,
+            adam_b2=0.99,
+            adam_weight_decay=decay,
+            adam_learning_rate=others,
+        )
+    return optax.chain(optax.clip_by_global_norm(1.0), step)
 
 
 def make(config: PretrainingConfig, folder: pathlib.Path) -> Run:
@@ -53,35 +86,32 @@ def make(config: PretrainingConfig, folder: pathlib.Path) -> Run:
       folder: not used.
 
     Returns:
-      A pure function; learning rate, weight decay and averaging are traced.
+      A pure function; rates, weight decay and averaging are traced.
     """
     del folder
     network = Network(
         width=config.width,
-        observation_width=config.width // 2,
+        observation_width=config.observation_width or config.width // 2,
         num_latents=config.num_latents,
         num_blocks=config.num_blocks,
+        heads=config.heads,
     )
     shape = (config.portfolios, config.n, config.m)
-    loss = pretrain.make_loss(network, PretrainConfig(), shape)
+    labels = PretrainConfig(
+        num_quantiles=config.num_quantiles, num_future=config.num_future
+    )
+    loss = pretrain.make_loss(network, labels, shape)
+    usual = pretrain.make_loss(network, PretrainConfig(), JUDGED)
 
     def judge(params):
         keys = jax.random.split(cell_key(0, "sweep fresh", 0), config.fresh)
         with jax.default_matmul_precision("highest"):
-            return jax.lax.map(lambda key: loss(params, key), keys).mean()
+            return jax.lax.map(lambda key: usual(params, key), keys).mean()
 
     def run(key: Key[Array, ""], swept: Traced):
         init_key, steps_key = jax.random.split(key)
         params = pretrain.init_params(network, init_key)
-        warm = max(config.num_steps // 20, 1)
-        schedule = optax.warmup_cosine_decay_schedule(0.0, 1.0, warm, config.num_steps)
-        optimizer = optax.chain(
-            optax.clip_by_global_norm(1.0),
-            optax.scale_by_adam(b2=0.99),
-            optax.add_decayed_weights(swept["weight_decay"]),
-            optax.scale_by_schedule(schedule),
-            optax.scale(-swept["learning_rate"]),
-        )
+        optimizer = _optimizer(config, swept)
         steps = train.make_steps(loss, optimizer, swept["average_decay"])
         keys = jax.random.split(steps_key, config.num_steps)
         with jax.default_matmul_precision(config.precision):
@@ -111,20 +141,35 @@ def check(config: PretrainingConfig, swept: Swept) -> None:
         raise ValueError(
             f"precision must be one of {PRECISIONS}, got {config.precision!r}"
         )
-    if config.width % 8:
-        raise ValueError(f"width must be a multiple of 8, got {config.width}")
+    if config.optimizer not in OPTIMIZERS:
+        raise ValueError(
+            f"optimizer must be one of {OPTIMIZERS}, got {config.optimizer!r}"
+        )
+    checks.count("heads", config.heads, 1)
+    if config.width % (2 * config.heads):
+        raise ValueError(
+            f"width must be a multiple of 2·heads = {2 * config.heads}, "
+            f"got {config.width}"
+        )
     checks.count("num_steps", config.num_steps, 2)
     checks.positive("learning_rate", swept["learning_rate"])
+    checks.positive("matrix_rate", swept["matrix_rate"])
     checks.number("weight_decay", swept["weight_decay"], 0.0)
     checks.number("average_decay", swept["average_decay"], 0.0, 1.0)
 
 
 TASK = Task(
     name="pretraining",
-    about="pretraining on the broad prior: loss by learning rate, width and seed",
+    about="pretraining on the broad prior: loss by architecture, rates and seed",
     static=PretrainingConfig,
-    swept={"learning_rate": 2e-3, "weight_decay": 1e-4, "average_decay": 0.99},
+    swept={
+        "learning_rate": 2e-3,
+        "matrix_rate": 1e-2,
+        "weight_decay": 1e-4,
+        "average_decay": 0.99,
+    },
     make=make,
     shown=("loss", "training"),
     check=check,
+    version=2,
 )
