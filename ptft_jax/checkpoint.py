@@ -1,11 +1,14 @@
 """Weights and training states in safetensors files, never pickle."""
 
+import contextlib
 import json
+import math
 import os
+import pathlib
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -79,6 +82,49 @@ def save_network(
     save(path, params, {"network": fields, "kind": kind, "info": info})
 
 
+class Header(NamedTuple):
+    """What a file of weights says of itself.
+
+    Attributes:
+      kind: class of the network.
+      network: its fields.
+      info: what made it.
+      num_parameters: in the file.
+    """
+
+    kind: str
+    network: dict[str, Any]
+    info: dict[str, Any]
+    num_parameters: int
+
+
+def header(path: str | os.PathLike) -> Header:
+    """What `save_network` wrote beside the parameters, of a network of any kind.
+
+    Args:
+      path: of the file.
+
+    Returns:
+      The header.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if the file holds something else.
+    """
+    with safe_open(path, framework="numpy") as file:
+        metadata = json.loads((file.metadata() or {}).get("ptft", "{}"))
+        names = list(file.keys())
+        shapes = [file.get_slice(name).get_shape() for name in names]
+    if "network" not in metadata:
+        raise ValueError(f"{path} has no ptft network in its header")
+    return Header(
+        metadata.get("kind", Network.__name__),
+        metadata["network"],
+        metadata["info"],
+        sum(map(math.prod, shapes)),
+    )
+
+
 def load_network(
     path: str | os.PathLike,
     make_network: type[nn.Module] = Network,
@@ -101,18 +147,31 @@ def load_network(
     """
     from ptft_jax import pretrain
 
-    with safe_open(path, framework="numpy") as file:
-        metadata = json.loads((file.metadata() or {}).get("ptft", "{}"))
-    if "network" not in metadata:
-        raise ValueError(f"{path} has no ptft network in its header")
-    kind = metadata.get("kind", Network.__name__)
-    if kind != make_network.__name__:
-        raise ValueError(f"{path} holds a {kind}, {make_network.__name__} expected")
-    network = make_network(**metadata["network"])
+    written = header(path)
+    if written.kind != make_network.__name__:
+        raise ValueError(
+            f"{path} holds a network of another problem: {written.kind}, "
+            f"{make_network.__name__} expected"
+        )
+    network = make_network(**written.network)
     init_params = init_params or pretrain.init_params
     like = jax.eval_shape(lambda key: init_params(network, key), jax.random.key(0))
     params, _ = load(path, like)
-    return network, params, metadata["info"]
+    return network, params, written.info
+
+
+def shipped(name: str = SHIPPED) -> contextlib.AbstractContextManager[pathlib.Path]:
+    """The file of weights that come with the package, while the context is open.
+
+    Args:
+      name: of the weights.
+
+    Returns:
+      A context manager of its path.
+    """
+    return resources.as_file(
+        resources.files("ptft_jax") / "weights" / f"{name}.safetensors"
+    )
 
 
 def load_shipped(name: str = SHIPPED, **kind: Any) -> tuple[Any, Any, dict[str, Any]]:
@@ -125,7 +184,5 @@ def load_shipped(name: str = SHIPPED, **kind: Any) -> tuple[Any, Any, dict[str, 
     Returns:
       The Transformer, its parameters, and what made it.
     """
-    with resources.as_file(
-        resources.files("ptft_jax") / "weights" / f"{name}.safetensors"
-    ) as p:
+    with shipped(name) as p:
         return load_network(p, **kind)

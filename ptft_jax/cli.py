@@ -72,8 +72,8 @@ def validate(
         network is told how many periods there are.
         rolling: consecutive periods as data, the next 10 as the test (files only).
       delta: Failure probability of each certificate.
-      preset: How much to compute. Default full with --world or --data, else quick
-        (about two minutes on two cores).
+      preset: How much to compute. Default full with --data or a world of demand, else
+        quick (about two minutes on two cores).
       out: Folder of the results. Default results/NAME.
       weights: A network made by `ptft pretrain` instead of the one that is shipped.
       drop_unusable: Leave out instances with fewer than 2 observations or with all

@@ -18,6 +18,10 @@ from ptft_jax.problems.problem import ProblemWorld, num_instances, pad, take
 
 MOST_ERRORS = 5.0
 NUM_LAWS = 32
+NUM_PORTFOLIOS = (
+    256  # on which labels are judged: a leak is a small share of their noise
+)
+NUM_OUTPUTS = 8  # of each portfolio that the loss must rank as their cost does
 
 
 class Finding(NamedTuple):
@@ -49,16 +53,18 @@ def check(
       num_observations: m of `observe`.
 
     Returns:
-      A finding for each property: shapes, padding, permutation, gradient, jit, unbiased
-      labels, full_information and bayes.
+      A finding for each property: shapes and gradient, padding, permutation, jit, loss,
+      unbiased labels, full information and, where it is known, bayes.
     """
+    sizes = num_instances, num_observations
     draw_key, *keys = jax.random.split(key, 5)
-    drawn = _draw(world, draw_key, num_instances, num_observations)
+    drawn = _draw(world, draw_key, *sizes)
     return [
         _shapes(world, drawn, keys[0]),
         *_network(world, drawn, keys[1]),
-        _labels(world, drawn, keys[2]),
-        *_least(world, keys[3], num_instances, num_observations),
+        _loss(world, jax.random.fold_in(key, 1), *sizes),
+        _labels(world, keys[2], *sizes),
+        *_least(world, keys[3], *sizes),
     ]
 
 
@@ -174,32 +180,75 @@ def _loud(params: Any) -> Any:
     return jax.tree_util.tree_map_with_path(louder, params)
 
 
-def _errors(difference: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    values = np.asarray(difference, np.float64)
+def _errors(values: Any) -> tuple[float, float]:
+    """Mean and its standard error."""
+    values = np.asarray(values, np.float64)
     spread = values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(spread)
 
 
-def _labels(world, drawn, key) -> Finding:
-    """What two decisions differ by on left-out outcomes is what they differ by."""
-    problem, n = world.problem, num_instances(drawn.seen)
-    row_key, shift_key = jax.random.split(key)
-    shift = jax.random.normal(shift_key, (n, problem.num_outputs))
+def _loss(world, key, n, m) -> Finding:
+    """Outputs that lose more cost more: their correlation within a portfolio."""
+    problem = world.problem
 
     @jax.jit
-    def row(key):
-        rest, outcome = problem.leave_out(key, drawn.seen)
-        first, second = _plug_in(problem, rest), _plug_in(problem, rest, shift)
-        truth = drawn.truth if world.asked is None else world.asked(drawn.truth, rest)
-        exact = lambda x: world.expected_cost(truth, x)
-        measured = problem.cost(first, outcome) - problem.cost(second, outcome)
-        return measured - (exact(first) - exact(second))
+    def one(key):
+        draw_key, size_key, output_key, common_key = jax.random.split(key, 4)
+        _, truth, seen, outcome = _draw(world, draw_key, n, m)
+        stats, k = problem.summarize(seen), problem.num_outputs
+        size = 2.0 * jax.random.uniform(size_key, (NUM_OUTPUTS, 1, 1))
+        each = jax.random.normal(output_key, (NUM_OUTPUTS, n, k))
+        outputs = size * (each + jax.random.normal(common_key, (NUM_OUTPUTS, 1, k)))
 
-    gaps = jnp.stack([row(key) for key in jax.random.split(row_key, 16)])
-    means = np.asarray(gaps.mean(0))
-    mean, error = _errors(means[np.asarray(problem.present(drawn.seen))])
+        def of(output):
+            coupling = problem.couple(seen, stats, output)
+            x = problem.decide(seen, stats, output, coupling)
+            lost = problem.loss(seen, stats, output, coupling, outcome)
+            return jnp.stack([lost.mean(), world.expected_cost(truth, x).mean()])
+
+        lost, cost = jax.lax.map(of, outputs).T
+        lost, cost = lost - lost.mean(), cost - cost.mean()
+        scale = jnp.sqrt((lost**2).sum() * (cost**2).sum())
+        return (lost * cost).sum() / jnp.where(scale > 0.0, scale, 1.0)
+
+    mean, error = _errors([one(key) for key in jax.random.split(key, NUM_LAWS)])
+    detail = f"correlation of loss and cost {mean:.2f} ± {error:.2g}"
+    return Finding("loss", mean > 0.0, detail)
+
+
+def _labels(world, key, n, m) -> Finding:
+    """What two decisions differ by on left-out outcomes is what they differ by.
+
+    In units that the truth decides, or one large portfolio would speak for all.
+    """
+    problem = world.problem
+
+    @jax.jit
+    def one(key):
+        draw_key, row_key, shift_key = jax.random.split(key, 3)
+        _, truth, seen, _ = _draw(world, draw_key, n, m)
+        shift = jax.random.normal(shift_key, (n, problem.num_outputs))
+        rest, outcome = problem.leave_out(row_key, seen)
+        first, second = _plug_in(problem, rest), _plug_in(problem, rest, shift)
+        asked = truth if world.asked is None else world.asked(truth, rest)
+        exact = lambda x: world.expected_cost(asked, x)
+        measured = problem.cost(first, outcome) - problem.cost(second, outcome)
+        gap = jnp.where(
+            problem.present(seen), measured - exact(first) + exact(second), 0.0
+        )
+        return gap.sum() / _unit(world, truth)
+
+    keys = jax.random.split(key, NUM_PORTFOLIOS)
+    mean, error = _errors([one(key) for key in keys])
     is_met = abs(mean) <= MOST_ERRORS * error + 1e-6
     return Finding("unbiased labels", is_met, f"bias {mean:.3g} ± {error:.2g}")
+
+
+def _unit(world, truth) -> Float[Array, ""]:
+    """The size of a portfolio's costs."""
+    least = world.expected_cost(truth, world.full_information(truth)).sum()
+    base = 0.0 if world.base is None else world.base(truth).sum()
+    return jnp.maximum(jnp.abs(least), base) + 1e-30
 
 
 def _least(world, key, n, m) -> list[Finding]:

@@ -104,7 +104,11 @@ def run(
     skipped = state.of_status(OK) + ([] if retry else state.of_status(FAILED))
     done = {each.name for each in skipped}
     if done:
-        progress.advance(float(len(done)), f"{len(done)} cells are finished already")
+        lost = 0 if retry else len(state.of_status(FAILED))
+        told = f" ({lost} have failed; --retry computes them again)" if lost else ""
+        progress.advance(
+            float(len(done)), f"{len(done)} cells have a record already{told}"
+        )
     is_open = np.array([each.name not in done for each in state.points])
     missing = list(itertools.compress(state.points, sharding.agreed(is_open)))
     writer = worker.Writer(grid.task, folder)

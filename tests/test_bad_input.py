@@ -53,6 +53,8 @@ BAD_REQUESTS = [
     ),
     ("validate --world nowhere", "nowhere"),
     ("validate --world lognormal --n max", "--data"),
+    ("validate --world lognormal --min-positive 5", "--data"),
+    ("validate --world three_part --drop-unusable", "--data"),
     ("validate --world lognormal --protocol rolling", "--data"),
     ("validate --preset huge", "huge"),
     ("validate --unknown", "--unknown"),

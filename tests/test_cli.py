@@ -11,7 +11,8 @@ import pytest
 import tiny
 from cells import arguments, fake_cell, listing, tables
 
-from ptft_jax import cli, lab, pretrain, validate
+from ptft_jax import checkpoint, cli, lab, pretrain, validate
+from ptft_jax.method import catalog
 
 MIDDLE = 3
 
@@ -167,6 +168,11 @@ def test_worlds_and_info_are_listed(weights, capfd):
     assert {"versions", "device"} <= set(found)
     assert cli.main(["info", "--weights", weights]) == 0
     assert "jax" in capfd.readouterr().out
+    with checkpoint.shipped("pricing") as path:
+        assert cli.main(["info", "--json", "--weights", str(path)]) == 0
+        network = catalog.load("pricing", str(path))[0]
+    found = json.loads(capfd.readouterr().out)
+    assert found["weights"]["width"] == network.width
 
 
 def test_pretrain_keeps_its_state_until_it_is_done(folder, monkeypatch, capfd):

@@ -32,13 +32,19 @@ def check(monkeypatch):
 def test_the_example_of_the_notebook_conforms(check):
     findings = check(launch.WORLD)
     assert [f for f in findings if not f.is_met] == []
-    assert len(findings) == 7
+    assert len(findings) == 8
     conformance.require(launch.WORLD, KEY, **SIZES)
 
 
 def used_twice(key, seen):
     """Not left out: the label is part of what the decision sees."""
     return seen, seen.y
+
+
+def half_fissioned(key, seen):
+    """Half the noise that would make the two parts independent."""
+    noise = 0.5 * jax.random.normal(key, seen.y.shape)
+    return seen._replace(y=seen.y + noise), seen.y - noise
 
 
 def told_of_padding(seen):
@@ -60,6 +66,20 @@ BROKEN = {
         launch.PROBLEM, loss=lambda seen, r, out, _, y: -y * (out[:, 0] > 0)
     ),
 }
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("leave_out", [used_twice, half_fissioned])
+def test_labels_that_are_not_left_out_are_found_out_at_any_seed(leave_out, seed):
+    world = launch.world(replace(launch.PROBLEM, leave_out=leave_out))
+    found = conformance.check(world, jax.random.key(seed))
+    assert failed(found) == {"unbiased labels"}
+
+
+def test_a_loss_of_the_wrong_sign_is_found_out():
+    wrong = lambda *given: -launch.PROBLEM.loss(*given)
+    world = launch.world(replace(launch.PROBLEM, loss=wrong))
+    assert failed(conformance.check(world, KEY)) == {"loss"}
 
 
 @pytest.mark.parametrize("name", BROKEN)

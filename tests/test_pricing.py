@@ -91,6 +91,22 @@ def test_output_0_is_the_shrunk_regression_with_price_points(drawn):
     np.testing.assert_array_equal(found, RULES["price_points"](drawn))
 
 
+def test_effects_of_price_points_count_from_nothing_to_twice(drawn):
+    told, n = pricing.PROBLEM.summarize(drawn), len(drawn.menu)
+    of_points = np.array([-50.0, -1.0, 0.0, 1.0, 50.0])
+
+    def weights(value):
+        output = jnp.zeros((n, pricing.NUM_OUTPUTS)).at[:, 4:].set(value)
+        effects = pricing.law(drawn, told, output).effects
+        return jnp.stack([effects.shared_weight, effects.own_weight])
+
+    found = np.stack([weights(value) for value in of_points])
+    np.testing.assert_allclose(
+        found[[0, 2, 4]], [[[0.0]], [[1.0]], [[2.0]]] * np.ones((3, 2, n)), atol=1e-6
+    )
+    assert (np.diff(found, axis=0) > 0.0).all()
+
+
 def test_currency_and_unit_of_units_are_of_no_matter(drawn, params):
     other = drawn._replace(
         price=100.0 * drawn.price,

@@ -135,6 +135,26 @@ def test_a_bad_file_is_named_and_nothing_is_written(tmp_path):
     assert not out.exists()
 
 
+def test_a_reader_of_ones_own_may_fail_in_a_line(tmp_path, monkeypatch):
+    mine = dataclasses.replace(
+        catalog.PROBLEMS["pricing"], read=lambda table: table["price"].cast(pl.Float64)
+    )
+    monkeypatch.setitem(catalog.PROBLEMS, "mine", mine)
+    path = tmp_path / "prices.csv"
+    asked = OPTIONS._replace(file=str(path), out=str(tmp_path / "out.csv"))
+    for text, said in (("instance\na\n", '"price" not found'), ("price\nx\n", "'x'|x")):
+        path.write_text(text)
+        with pytest.raises(DataError, match=rf"prices\.csv.*{said}"):
+            command.decide("mine", asked, common.Reading(), None, True, False)
+
+
+def test_weights_that_are_not_shipped_say_how_to_make_them(monkeypatch):
+    world = catalog.PRETRAINED["pricing"]
+    monkeypatch.setitem(catalog.PRETRAINED, "mine", world)
+    with pytest.raises(UsageError, match="pretrain --problem mine --out FILE"):
+        catalog.load("mine")
+
+
 def test_parquet_keeps_its_types(tmp_path):
     path = tmp_path / "table.parquet"
     frame = pl.DataFrame({"instance": [0, 1], "estimate": [1.5, 2.0], "variance": 1})

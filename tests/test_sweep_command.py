@@ -58,6 +58,21 @@ def test_run_status_and_report(mine, capsys):
     assert json.loads((folder / "manifest.json").read_text())["finished"] == 18
 
 
+def test_a_run_with_failed_cells_is_no_success(mine, capsys):
+    (mine / "mine.py").write_text(
+        "from ptft_jax.grid import Grid\n"
+        "from ptft_jax.tasks import gaussian_law\n"
+        "TASK = gaussian_law.TASK._replace(make=lambda config, folder: nothing)\n"
+        "GRIDS = {'walk': Grid(TASK, [{'n': 5}, {'n': 6}], 'a walk')}\n"
+    )
+    for _ in range(2):
+        assert cli.main(["sweep", "mine.py:walk", "--quiet"]) == 2
+        said = capsys.readouterr().err
+        assert "2 of 2 cells failed" in said
+        assert "name 'nothing' is not defined; --retry" in said
+    assert cli.main(["sweep", "mine.py:walk", "status"]) == 0
+
+
 def test_the_examples_of_the_guides_run(mine, capsys):
     guide, readme = ((ROOT / f).read_text() for f in ("CONTRIBUTING.md", "README.md"))
     (code,) = re.findall(r"```python\n(# mine.py.*?)```", guide, re.DOTALL)

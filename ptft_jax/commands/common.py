@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ptft_jax import checkpoint, data
@@ -59,10 +60,30 @@ def load_weights(path: str | None) -> tuple[Network, Any, dict[str, Any]]:
     Raises:
       UsageError: the file is absent or holds something else.
     """
+    return _of_weights(path, checkpoint.load_network)
+
+
+def describe_weights(path: str | None) -> checkpoint.Header:
+    """What a file of weights says of itself, whatever problem it is of.
+
+    Args:
+      path: of the file, or None for the shipped newsvendor network.
+
+    Returns:
+      The header.
+
+    Raises:
+      UsageError: the file is absent or holds something else.
+    """
+    return _of_weights(path, checkpoint.header)
+
+
+def _of_weights(path: str | None, look: Callable[..., Any]) -> Any:
     try:
-        if path is None:
-            return checkpoint.load_shipped()
-        return checkpoint.load_network(path)
+        if path is not None:
+            return look(path)
+        with checkpoint.shipped() as file:
+            return look(file)
     except FileNotFoundError:
         which = "the shipped weights are" if path is None else f"{path} is"
         raise UsageError(
@@ -73,7 +94,7 @@ def load_weights(path: str | None) -> tuple[Network, Any, dict[str, Any]]:
         # safetensors raises its own type for a file of another format
         if path is None:
             raise
-        raise UsageError(f"{path} is not a network of ptft: {error}") from None
+        raise UsageError(f"{path} is not a network to use here: {error}") from None
 
 
 def read(path: str, reading: Reading) -> data.Table:

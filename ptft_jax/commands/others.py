@@ -135,10 +135,13 @@ def info(weights: str | None, json: bool) -> None:
         "commit": provenance.commit(),
     }
     try:
-        network, params, made_by = common.load_weights(weights)
-        count = sum(leaf.size for leaf in jax.tree.leaves(params))
-        shape = {k: getattr(network, k) for k in ("width", "num_latents", "num_blocks")}
-        found["weights"] = {"parameters": count, **shape, "made_by": made_by}
+        written = common.describe_weights(weights)
+        sizes = ("width", "num_latents", "num_blocks")
+        found["weights"] = {
+            "parameters": written.num_parameters,
+            **{name: written.network[name] for name in sizes},
+            "made_by": written.info,
+        }
     except UsageError as error:
         if weights is not None:
             raise

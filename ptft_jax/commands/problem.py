@@ -3,6 +3,8 @@
 import json as json_
 import pathlib
 
+import polars as pl
+
 from ptft_jax import (
     compilation,
     data,
@@ -83,7 +85,7 @@ def _read(name: str, options, reading: common.Reading):
     table, notes = load.frame_of(file)
     try:
         return *catalog.PROBLEMS[name].read(table), notes
-    except data.DataError as error:
+    except (pl.exceptions.PolarsError, ValueError) as error:
         raise data.DataError(f"{file}, {error}") from None
 
 

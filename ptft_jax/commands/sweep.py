@@ -46,7 +46,7 @@ def execute(options: SweepOptions, quiet: bool, json: bool) -> None:
       json: print a summary as JSON.
 
     Raises:
-      UsageError: the request is impossible; nothing was written.
+      UsageError: the request is impossible and nothing was written, or cells failed.
       KeyboardInterrupt: saying what was kept.
     """
     if options.chunk is not None and options.chunk < 1:
@@ -68,6 +68,12 @@ def execute(options: SweepOptions, quiet: bool, json: bool) -> None:
         print(json_.dumps(summary, indent=1))
     elif not quiet:
         _show(found, state, summary, options)
+    if options.action == "run" and summary["failed"]:
+        first = next(iter(summary["errors"]))
+        raise UsageError(
+            f"{summary['failed']} of {summary['cells']} cells failed, the first with "
+            f"{first}; --retry computes them again"
+        )
 
 
 def _name(given: str) -> str:
@@ -153,8 +159,8 @@ def _show(found: Grid, state: State, summary: dict[str, Any], options) -> None:
     )
     for line, count in summary["errors"].items():
         print(f"failed in {count} cells: {line}")
-    if summary["failed"]:
-        print("--retry computes them again, a smaller --chunk with less memory")
+    if any("emory" in line or "RESOURCE" in line for line in summary["errors"]):
+        print("a smaller --chunk takes less memory")
     if summary["not_finite"]:
         print(f"results that are not finite: {len(summary['not_finite'])} cells")
     for line in summary["complaints"]:

@@ -101,6 +101,11 @@ def run(
       KeyboardInterrupt: saying what was kept.
     """
     common.check_delta(options.delta)
+    if options.data is None and reading != common.Reading():
+        raise UsageError(
+            "--drop-unusable, --complete-only and --min-positive are of files: give "
+            "--data FILE"
+        )
     if options.data is None and options.world in catalog.WORLDS:
         return problem.validate(options, weights, quiet, json)
     simulated = options.world is None and options.data is None

@@ -123,8 +123,13 @@ def load(name: str, path: str | None = None) -> tuple[Across, Any]:
             return checkpoint.load_shipped(name, **given)[:2]
         return checkpoint.load_network(path, **given)[:2]
     except FileNotFoundError:
-        which = "the shipped weights are" if path is None else f"{path} is"
-        raise UsageError(f"{which} not there") from None
+        missing = (
+            f"{path} is not there" if path else f"no weights of {name} are shipped"
+        )
+        raise UsageError(
+            f"{missing}; `ptft pretrain --problem {name} --out FILE` makes a network, "
+            "and --weights FILE uses it"
+        ) from None
     except Exception as error:
         # safetensors raises its own type for a file of another format
         if path is None:

@@ -40,7 +40,9 @@ def law(seen: Seen, told: Told, output: Float[Array, "n 6"]) -> DemandLaw:
     """The demand law that a network's numbers make of the shrunk regression.
 
     a = ã + o₀/2, ε = ε̃ + o₁, b = 2 o₂, s = 2 o₃; effects of price points that are
-    shared and own, by weights 1 + o₄ and 1 + o₅.
+    shared and own, by weights 1 + tanh o₄ and 1 + tanh o₅: between nothing and twice
+    what empirical Bayes believes, so that in a portfolio unlike the prior no price is
+    charged for what a few weeks sold there by luck.
 
     Args:
       seen: n products.
@@ -57,7 +59,8 @@ def law(seen: Seen, told: Told, output: Float[Array, "n 6"]) -> DemandLaw:
         bend=2.0 * output[:, 2],
         skew=2.0 * output[:, 3],
         effects=found.effects._replace(
-            shared_weight=1.0 + output[:, 4], own_weight=1.0 + output[:, 5]
+            shared_weight=1.0 + jnp.tanh(output[:, 4]),
+            own_weight=1.0 + jnp.tanh(output[:, 5]),
         ),
     )
 

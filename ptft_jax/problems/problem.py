@@ -39,7 +39,7 @@ class Problem:
     """A decision problem.
 
     Attributes:
-      name: as in `problems.PROBLEMS`.
+      name: as in `method.catalog.PROBLEMS`.
       description: one line.
       num_outputs: k, numbers that the network gives for each instance; all 0 must be
         a sensible plug-in rule.
@@ -59,7 +59,9 @@ class Problem:
       couple: `(seen, stats, output) -> coupling`, what the instances of a portfolio
         share when they are decided on (the price of a budget); () where nothing.
       baselines: `(seen) -> decision`, by name.
-      read: `(table) -> (seen, names)`, of a polars table; None where no file is read.
+      read: `(table) -> (seen, names)`, of a polars table whose cells are numbers, or
+        text with "" for blank; raises `DataError` for one that cannot be used
+        (`tables.problems.Problems` and `tables.rows` help); None where no file is read.
     """
 
     name: str
@@ -82,7 +84,7 @@ class ProblemWorld:
     """A simulated truth of a problem: a hyper-prior over laws of its instances.
 
     Attributes:
-      name: as in `problems.WORLDS`.
+      name: as in `method.catalog.WORLDS`.
       description: one line.
       problem: whose instances it draws.
       sample_law: `(key) -> law`, a draw of the hyper-prior, a pytree of arrays.
