@@ -178,11 +178,11 @@ EYE = np.eye(2)
         ),
         (
             lambda: laws.ridge_to_pretrained(EYE, [1.0], 1.0, 1.0),
-            r"beta_gap has shape \(1, 1\), expected \(n, 2\)",
+            r"beta_gap has shape \(1,\), expected \(2,\)",
         ),
         (
             lambda: laws.ridge_to_pretrained(EYE, [1.0, math.nan], 1.0, 1.0),
-            r"beta_gap\[0, 1\] = nan",
+            r"beta_gap\[1\] = nan",
         ),
         (
             lambda: laws.ridge_to_pretrained(EYE, [1.0, 1.0], [1.0, -1.0], 1.0),

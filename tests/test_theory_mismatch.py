@@ -104,6 +104,10 @@ def test_certified_mismatch_covers_the_difference_of_risks():
             "p has sum 0.9, expected 1",
         ),
         (lambda: mismatch.discrete([1.0], [0.5, 0.5]), "1 p, 2 q, 1 support"),
+        (
+            lambda: mismatch.discrete([0.5, 0.5], [0.2, 0.8], [1.0, 1.0]),
+            "a point twice",
+        ),
         (lambda: mismatch.discrete([1.5, -0.5], [0.5, 0.5]), r"p\[0\] = 1.5 is not in"),
         (lambda: mismatch.empirical_wasserstein([], [1.0]), "n = 0, expected"),
         (lambda: mismatch.empirical_wasserstein([1.0], [math.inf]), r"y\[0\] = inf"),

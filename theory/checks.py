@@ -151,15 +151,12 @@ def positive(name: str, value: Number) -> float:
     return float(x)
 
 
-def matrix(
-    name: str, values: Numbers, columns: int | None = None
-) -> Float[np.ndarray, "n p"]:
+def matrix(name: str, values: Numbers) -> Float[np.ndarray, "n p"]:
     """Finite numbers with two axes, neither of them empty.
 
     Args:
       name: what to call the values in a complaint.
       values: n rows of p numbers.
-      columns: the expected p, if it is known.
 
     Returns:
       A float64 array.
@@ -168,9 +165,28 @@ def matrix(
       ValueError: another shape, or a value that is NaN or infinite.
     """
     x = within(name, values, -LARGEST, LARGEST)
-    if x.ndim != 2 or 0 in x.shape or columns not in (None, x.shape[1]):
-        expected = "p" if columns is None else columns
-        raise ValueError(f"{name} has shape {x.shape}, expected (n, {expected})")
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError(f"{name} has shape {x.shape}, expected (n, p)")
+    return x
+
+
+def vector(name: str, values: Numbers, length: int) -> Float[np.ndarray, "p"]:
+    """Finite numbers of a known length.
+
+    Args:
+      name: what to call the values in a complaint.
+      values: the numbers.
+      length: p.
+
+    Returns:
+      A float64 array of length p.
+
+    Raises:
+      ValueError: another shape, or a value that is NaN or infinite.
+    """
+    x = within(name, values, -LARGEST, LARGEST)
+    if x.shape != (length,):
+        raise ValueError(f"{name} has shape {x.shape}, expected ({length},)")
     return x
 
 

@@ -120,7 +120,7 @@ def discrete(
 
     Raises:
       ValueError: lengths differ, a probability is outside [0, 1], a sum is not 1, or a
-        point is not finite.
+        point is not finite or there twice.
 
     Source: the definitions.
     """
@@ -129,6 +129,8 @@ def discrete(
     x = checks.sample("support", support, -checks.LARGEST, checks.LARGEST)
     if not len(p) == len(q) == len(x):
         raise ValueError(f"{len(p)} p, {len(q)} q, {len(x)} support")
+    if len(np.unique(x)) < len(x):
+        raise ValueError("support has a point twice; add up its probabilities")
     for name, mass in (("p", p), ("q", q)):
         if abs(math.fsum(mass) - 1.0) > 1e-9:
             raise ValueError(f"{name} has sum {math.fsum(mass)}, expected 1")

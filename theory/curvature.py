@@ -68,7 +68,7 @@ def sandwich_to_pretrained(
     Source: ours, from the expansion of `sandwich`.
     """
     h, v = _curvature(hessian, score_covariance)
-    gap = checks.matrix("beta_gap", [beta_gap], columns=len(h))[0]
+    gap = checks.vector("beta_gap", beta_gap, len(h))
     penalty = checks.number("penalty", penalty, 0.0)
     n = checks.count("n", n)
     inverse = np.linalg.inv(h + penalty * np.eye(len(h)))

@@ -107,7 +107,7 @@ def _directions(
     """Eigenvalues s of Σ, squared gaps d² and noises uᵀGu/n along its eigenvectors."""
     h = checks.matrix("features", features)
     n, p = h.shape
-    gap = checks.matrix("beta_gap", [beta_gap], columns=p)[0]
+    gap = checks.vector("beta_gap", beta_gap, p)
     noise = checks.per_instance("noise_variance", noise_variance, n)
     # Singular values of H keep the digits that forming HᵀH would square away.
     _, singular, basis = np.linalg.svd(h / math.sqrt(n), full_matrices=n < p)
