@@ -150,8 +150,8 @@ def load_network(
     written = header(path)
     if written.kind != make_network.__name__:
         raise ValueError(
-            f"{path} holds a network of another problem: {written.kind}, "
-            f"{make_network.__name__} expected"
+            f"{path} holds a {written.kind}, {make_network.__name__} expected: it is a "
+            "network of another problem"
         )
     network = make_network(**written.network)
     init_params = init_params or pretrain.init_params
