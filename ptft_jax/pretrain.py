@@ -57,6 +57,32 @@ class PretrainConfig:
     average_decay: float = 0.998
 
 
+def update_rule(
+    others: optax.Schedule, matrices: optax.Schedule | None, weight_decay: Any
+) -> optax.GradientTransformation:
+    """AdamW, or Muon for the matrices and AdamW for the rest; gradients clipped.
+
+    Args:
+      others: learning rate by step, of all that is no matrix.
+      matrices: the same for the matrices, by Muon; where None by AdamW as well.
+      weight_decay: of both.
+
+    Returns:
+      An optax optimizer; rates and decay may be traced. Muon: Jordan et al. 2024.
+    """
+    if matrices is None:
+        step = optax.adamw(others, b2=0.99, weight_decay=weight_decay)
+    else:
+        step = optax.contrib.muon(
+            matrices,
+            weight_decay=weight_decay,
+            adam_b2=0.99,
+            adam_weight_decay=weight_decay,
+            adam_learning_rate=others,
+        )
+    return optax.chain(optax.clip_by_global_norm(1.0), step)
+
+
 def make_optimizer(config: PretrainConfig) -> optax.GradientTransformation:
     """AdamW or Muon, warm-up and cosine decay, clipped; skips steps not finite.
 
@@ -64,27 +90,16 @@ def make_optimizer(config: PretrainConfig) -> optax.GradientTransformation:
       config: its steps, learning rates and weight decay are used.
 
     Returns:
-      An optax optimizer. Muon: Jordan et al. 2024.
+      An optax optimizer: `update_rule`.
     """
 
     def schedule(peak):
         warm_up = min(500, config.num_steps // 10)
         return optax.warmup_cosine_decay_schedule(0.0, peak, warm_up, config.num_steps)
 
-    others, decay = schedule(config.learning_rate), config.weight_decay
-    if config.matrix_rate is None:
-        step = optax.adamw(others, b2=0.99, weight_decay=decay)
-    else:
-        step = optax.contrib.muon(
-            schedule(config.matrix_rate),
-            weight_decay=decay,
-            adam_b2=0.99,
-            adam_weight_decay=decay,
-            adam_learning_rate=others,
-        )
-    return optax.apply_if_finite(
-        optax.chain(optax.clip_by_global_norm(1.0), step), MAX_CONSECUTIVE_SKIPS
-    )
+    matrices = None if config.matrix_rate is None else schedule(config.matrix_rate)
+    step = update_rule(schedule(config.learning_rate), matrices, config.weight_decay)
+    return optax.apply_if_finite(step, MAX_CONSECUTIVE_SKIPS)
 
 
 def make_loss(

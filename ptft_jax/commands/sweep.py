@@ -159,7 +159,8 @@ def _show(found: Grid, state: State, summary: dict[str, Any], options) -> None:
     )
     for line, count in summary["errors"].items():
         print(f"failed in {count} cells: {line}")
-    if any("emory" in line or "RESOURCE" in line for line in summary["errors"]):
+    told = " ".join(summary["errors"]).lower()
+    if "memory" in told or "resource_exhausted" in told:
         print("a smaller --chunk takes less memory")
     if summary["not_finite"]:
         print(f"results that are not finite: {len(summary['not_finite'])} cells")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import optax
-import optax.contrib
 from jaxtyping import Array, Key
 
 from ptft_jax import pretrain, train
@@ -60,22 +59,12 @@ class PretrainingConfig:
 
 
 def _optimizer(config: PretrainingConfig, swept: Traced):
-    """Warm-up and cosine decay with traced peaks."""
+    """The rule of pretraining, by warm-up and cosine decay with traced peaks."""
     warm = max(config.num_steps // 20, 1)
     unit = optax.warmup_cosine_decay_schedule(0.0, 1.0, warm, config.num_steps)
-    others = lambda step: swept["learning_rate"] * unit(step)
-    decay = swept["weight_decay"]
-    if config.optimizer == "adamw":
-        step = optax.adamw(others, b2=0.99, weight_decay=decay)
-    else:
-        step = optax.contrib.muon(
-            lambda step: swept["matrix_rate"] * unit(step),
-            weight_decay=decay,
-            adam_b2=0.99,
-            adam_weight_decay=decay,
-            adam_learning_rate=others,
-        )
-    return optax.chain(optax.clip_by_global_norm(1.0), step)
+    peak = lambda name: lambda step: swept[name] * unit(step)
+    matrices = peak("matrix_rate") if config.optimizer == "muon" else None
+    return pretrain.update_rule(peak("learning_rate"), matrices, swept["weight_decay"])
 
 
 def make(config: PretrainingConfig, folder: pathlib.Path) -> Run:
