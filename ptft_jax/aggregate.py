@@ -11,7 +11,7 @@ from ptft_jax.bound_terms import is_setting
 from ptft_jax.lab import METHODS
 
 Row = dict[str, Any]
-Panel = tuple[int, float]  # observations, quantile
+Panel = tuple[int, float | None]  # observations, quantile where there is one
 
 
 class Mean(NamedTuple):
@@ -68,9 +68,23 @@ def panel_of(row: Row) -> Panel:
       row: of either table.
 
     Returns:
-      Observations and quantile.
+      Observations, and the quantile or None.
     """
     return row["observations"], row["quantile"]
+
+
+def name_of(panel: Panel) -> str:
+    """What titles and verdicts call a panel.
+
+    Args:
+      panel: observations, and the quantile or None.
+
+    Returns:
+      Such as "m = 10, q = 0.9", or "m = 10" where the problem has no quantile.
+    """
+    observations, quantile = panel
+    ending = "" if quantile is None else f", q = {quantile:g}"
+    return f"m = {observations}{ending}"
 
 
 def cells(

@@ -6,6 +6,7 @@ apart as in `plotting`: measured solid, certified dotted, law dash-dotted, rate 
 and loosely dotted.
 """
 
+import itertools
 import math
 from typing import Any
 
@@ -16,6 +17,7 @@ from matplotlib.ticker import NullFormatter
 
 from ptft_jax import aggregate
 from ptft_jax.aggregate import Row
+from ptft_jax.own_bounds import is_own
 
 POLICY = "finetuned"
 CERTIFIED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -40,9 +42,27 @@ STACKED = {
     ),
 }
 COLORS = ("#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#009E73")
+OWN = ("#56B4E9", "#E69F00", "black")  # colours of bounds of one's own
 DOTTED = {"ls": ":", "lw": 1.5, "ms": 4.5}
 LAW = {"ls": "-.", "lw": 1.4}
 RATE = {"ls": (0, (1, 4)), "lw": 1.0, "color": "0.35"}
+
+
+def certified_in(found: aggregate.Series) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Label and style of the bounds that are shown, those of one's own last.
+
+    Args:
+      found: certified bounds of a panel.
+
+    Returns:
+      The entries of `CERTIFIED` that are there, then `finetuned_MODULE:FUNCTION`.
+    """
+    shown = {name: look for name, look in CERTIFIED.items() if name in found}
+    start = f"{POLICY}_"
+    own = [name for name in found if is_own(name) and name.startswith(start)]
+    for name, color in zip(own, itertools.cycle(OWN), strict=False):
+        shown[name] = (name.removeprefix(start), {"color": color, "marker": "*"})
+    return shown
 
 
 def grid(rows: int, columns: int, **kwargs: Any) -> tuple[Figure, Any]:
@@ -102,18 +122,6 @@ def dress(axis, sizes: list[int]) -> None:
     axis.set_xlabel("instances n")
 
 
-def name_of(panel: aggregate.Panel) -> str:
-    """A panel's title.
-
-    Args:
-      panel: observations and quantile.
-
-    Returns:
-      Such as "m = 10, q = 0.9".
-    """
-    return f"m = {panel[0]}, q = {panel[1]:g}"
-
-
 def head(figure: Figure, text: str) -> None:
     """A title at the left, where no legend stands.
 
@@ -169,10 +177,9 @@ def draw_bounds(bounds: list[Row], title: str) -> Figure | None:
     for axis in axes.flat[len(certified) :]:
         axis.set_visible(False)
     for (panel, found), axis in zip(certified.items(), axes.flat, strict=False):
-        for name, (label, style) in CERTIFIED.items():
-            if name in found:
-                look = {**DOTTED, **style, "label": f"certified: {label}"}
-                _line(axis, found[name], **look)
+        for name, (label, style) in certified_in(found).items():
+            look = {**DOTTED, **style, "label": f"certified: {label}"}
+            _line(axis, found[name], **look)
         style = {**LAW, "color": "black", "label": "law: floor of any bound"}
         _line(axis, laws[panel][f"floor_{POLICY}"], **style)
         risk = truth[panel][f"{POLICY}_betting"]
@@ -188,7 +195,7 @@ def draw_bounds(bounds: list[Row], title: str) -> Figure | None:
         for power in (-0.5, -1.0):
             slope_guide(axis, n, start, power)
         dress(axis, n)
-        axis.set_title(name_of(panel), fontsize=10)
+        axis.set_title(aggregate.name_of(panel), fontsize=10)
     axes[0, 0].set_ylabel("cost / full information − 1")
     legend(figure, axes)
     head(figure, f"{title}: certified bounds and the floor")
@@ -228,7 +235,7 @@ def draw_terms(bounds: list[Row], title: str) -> Figure | None:
             axis.set_ylim(0.0, 1.1 * base.max())
             axis.set_xticks(at, [str(n) for n in sizes])
             axis.spines[["top", "right"]].set_visible(False)
-            axis.set_title(f"{name}, {name_of(panel)}", fontsize=10)
+            axis.set_title(f"{name}, {aggregate.name_of(panel)}", fontsize=10)
             axis.set_xlabel("instances n")
         row[0].set_ylabel("cost / cost of full information")
     for color, path, theorem in zip(

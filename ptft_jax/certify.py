@@ -25,10 +25,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float64, Key
 
-from ptft_jax import crossfit
+from ptft_jax import crossfit, own_bounds
 from ptft_jax.crossfit import Half, Scores
 from ptft_jax.finetune import Fit
 from ptft_jax.model import Network
+from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.types import Portfolio
 from theory import certificates
 
@@ -62,6 +63,7 @@ class Certificate(NamedTuple):
       value: the bound, in units of cost; a share for `…_share_cut`.
       empirical: what was measured on the scored instances, in the same units.
       against: the policy that a gain is over; None for a cost.
+      terms: of a bound of one's own, what it says its value is made of.
     """
 
     policy: str
@@ -69,6 +71,7 @@ class Certificate(NamedTuple):
     value: float
     empirical: float
     against: str | None = None
+    terms: dict[str, float] | None = None
 
     @property
     def is_gain(self) -> bool:
@@ -130,6 +133,7 @@ def cost_bounds(
     policy: str,
     delta: float,
     names: tuple[str, ...] = tuple(UPPER),
+    own: OwnBounds = NONE,
 ) -> list[Certificate]:
     """Upper bounds on the mean cut cost of a policy, and on the share that is cut.
 
@@ -138,9 +142,13 @@ def cost_bounds(
       policy: which of the scored methods.
       delta: failure probability of each bound, in (0, 1).
       names: of the bounds, among `UPPER`.
+      own: bounds of one's own by name, told of each fold as of a fixed policy.
 
     Returns:
       One statement for each name, then the Clopper–Pearson share.
+
+    Raises:
+      UsageError: a bound of one's own is no number.
     """
     mean = weigh(scores, [float(_cut(fold, policy).mean()) for fold in scores])
     out = []
@@ -148,6 +156,15 @@ def cost_bounds(
         bound = UPPER[name]
         ends = [f.scale * bound(_cut(f, policy) / f.scale, delta / 2) for f in scores]
         out.append(Certificate(policy, f"{policy}_{name}", weigh(scores, ends), mean))
+    for name, (bound, _) in own.items():
+        folds = [
+            own_bounds.terms(name, bound, _cut(f, policy) / f.scale, delta / 2, f.scale)
+            for f in scores
+        ]
+        terms = own_bounds.over_folds(name, folds, lambda ends: weigh(scores, ends))
+        total = terms.pop("total")
+        found = Certificate(policy, f"{policy}_{name}", total, mean, terms=terms)
+        out.append(found)
     over = [int((fold.costs[policy] > fold.scale).sum()) for fold in scores]
     return [*out, _share(scores, policy, f"{policy}_share_cut", over, delta)]
 
@@ -202,6 +219,7 @@ def certify(
     delta: float = 0.05,
     report: Callable[[str], None] = lambda stage: None,
     size: int | None = None,
+    own: OwnBounds = NONE,
 ) -> Certified:
     """Cross-fits the portfolio and states all that can be certified.
 
@@ -214,6 +232,7 @@ def certify(
       delta: failure probability of each statement, in (0, 1).
       report: called with what is done next.
       size: to pad the folds to, as for `crossfit.cross_fit`.
+      own: bounds of one's own by name, on the cost of every policy.
 
     Returns:
       The statements, the folds and their scores.
@@ -226,7 +245,7 @@ def certify(
     scores = crossfit.score(network, portfolio, halves, score_key)
     found: list[Certificate] = []
     for policy in halves[0].policies:
-        found += cost_bounds(scores, policy, delta)
+        found += cost_bounds(scores, policy, delta, own=own)
     for new, old in halves[0].ranges:
         found += gain_bounds(scores, new, old, delta)
     return Certified(tuple(found), halves, scores, delta)

@@ -15,6 +15,7 @@ from ptft_jax.options import (
     Count,
     File,
     Flag,
+    Function,
     Name,
     Number,
     Text,
@@ -36,6 +37,7 @@ def validate(
         arg(metavar="{quick,full}", help_behavior_hint=""),
     ] = None,
     out: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None,
+    bound: Function = None,
     weights: File = None,
     drop_unusable: Flag = False,
     complete_only: Flag = False,
@@ -75,6 +77,8 @@ def validate(
       preset: How much to compute. Default full with --data or a world of demand, else
         quick (about two minutes on two cores).
       out: Folder of the results. Default results/NAME.
+      bound: A bound of your own as MODULE:FUNCTION, or several separated by commas,
+        judged beside the others; what `ptft arena` takes (try it there first).
       weights: A network made by `ptft pretrain` instead of the one that is shipped.
       drop_unusable: Leave out instances with fewer than 2 observations or with all
         observations equal, instead of refusing the file.
@@ -87,7 +91,17 @@ def validate(
     from ptft_jax.commands import validate as command
 
     options = command.ValidateOptions(
-        world, data, quantile, n, observations, seeds, protocol, delta, preset, out
+        world,
+        data,
+        quantile,
+        n,
+        observations,
+        seeds,
+        protocol,
+        delta,
+        preset,
+        out,
+        bound,
     )
     reading = common.Reading(drop_unusable, complete_only, min_positive)
     command.run(options, reading, weights, quiet, json)

@@ -14,13 +14,18 @@ PROTOCOLS = ("iid", "rolling")
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of the experiment's grid."""
+    """One point of the experiment's grid; quantile is None where a problem has none."""
 
     protocol: str
     n: int
     observations: int
-    quantile: float
+    quantile: float | None
     seed: int
+
+    def __str__(self) -> str:
+        """What progress calls it."""
+        ratio = "" if self.quantile is None else f" q={self.quantile}"
+        return f"n={self.n} m={self.observations}{ratio} seed={self.seed}"
 
 
 Vector = Float[np.ndarray, "n"]

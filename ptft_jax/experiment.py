@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ptft_jax import (
     law_rows,
     mismatch_rows,
+    own_bounds,
     provenance,
     result_tables,
     store,
@@ -46,7 +47,9 @@ def config_of(lab: Lab | ProblemLab, cell: Cell) -> store.Config:
     Returns:
       JSON-serialisable; its hash names the record.
     """
+    own = {name: bound.fingerprint for name, bound in lab.own.items()}
     return {
+        **({"bounds": own} if own else {}),
         "source": lab.source.identity,
         "weights": provenance.fingerprint(lab.params),
         "effort": _plain(asdict(lab.effort)),
@@ -65,12 +68,10 @@ def _plain(value: Any) -> Any:
 
 
 def _line(record: dict[str, Any], position: int, total: int) -> str:
-    cell = record["cell"]
     excess = {row["method"]: row["excess"] for row in record["risks"]}
     named = [name for name in ("pretrained", "finetuned", "saa") if name in excess]
     shown = ", ".join(f"{name} {excess[name]:+.1%}" for name in named)
-    where = f"n={cell['n']} m={cell['observations']} q={cell['quantile']}"
-    return f"[{position}/{total}] {where} seed={cell['seed']}: {shown}"
+    return f"[{position}/{total}] {Cell(**record['cell'])}: {shown}"
 
 
 def run(
@@ -152,6 +153,7 @@ def _manifest(
             **theory_rows.MEANING,
             **mismatch_rows.MEANING,
             **law_rows.MEANING,
+            **own_bounds.MEANING,
         },
     }
 
@@ -169,8 +171,7 @@ def weight(cell: Cell) -> float:
 
 
 def _finish(lab, cell, config, folder, progress, run_cell) -> dict[str, Any]:
-    where = f"n={cell.n} m={cell.observations} q={cell.quantile} seed={cell.seed}"
-    report = lambda stage: progress.stage(f"{where}: {stage}")
+    report = lambda stage: progress.stage(f"{cell}: {stage}")
     compute = run_cell or validate.run_cell
     record = {"world": lab.source.name, **compute(lab, cell, report)}
     record["versions"] = provenance.versions()

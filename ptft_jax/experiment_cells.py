@@ -16,14 +16,14 @@ class Grid:
     Attributes:
       n: instances; None stands for all there are.
       observations: m of each instance.
-      quantiles: critical ratios.
+      quantiles: critical ratios; None alone for a problem without.
       seeds: number of replications, seeds 0, 1, ….
       protocol: iid or rolling.
     """
 
     n: tuple[int | None, ...]
     observations: tuple[int, ...]
-    quantiles: tuple[float, ...]
+    quantiles: tuple[float | None, ...]
     seeds: int
     protocol: str = "iid"
 
@@ -77,7 +77,7 @@ def _check(grid: Grid, sizes: list[int], source: Source | ProblemSource) -> None
             f"got {min(grid.observations)}"
         )
     for q in grid.quantiles:
-        if not 0.0 < q < 1.0:
+        if q is not None and not 0.0 < q < 1.0:
             raise UsageError(f"--quantile must be in (0, 1), got {q}")
     if isinstance(source, FileSource):
         for m in grid.observations:

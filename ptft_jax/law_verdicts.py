@@ -20,7 +20,7 @@ def where(panel: Panel, n: int) -> str:
     Returns:
       Words.
     """
-    return f"m = {panel[0]}, q = {panel[1]:g}, n = {n}"
+    return f"{aggregate.name_of(panel)}, n = {n}"
 
 
 def harmonic_law(risks: list[Row]) -> list[Verdict]:
@@ -96,8 +96,8 @@ def crossovers(risks: list[Row]) -> list[Verdict]:
         over = reference.replace("_", " ")
         statement = (
             f"n* at which the same network from scratch reaches the pretrained one, "
-            f"by interpolation of mean excess over {over} (m = {panel[0]}, "
-            f"q = {panel[1]:g})"
+            f"by interpolation of mean excess over {over} "
+            f"({aggregate.name_of(panel)})"
         )
         rows = [
             row
@@ -105,7 +105,7 @@ def crossovers(risks: list[Row]) -> list[Verdict]:
             for mean in paths[path].values()
             for row in mean.rows
         ]
-        short = f"where the paths cross, m = {panel[0]}, q = {panel[1]:g}"
+        short = f"where the paths cross, {aggregate.name_of(panel)}"
         out.append(Verdict("C1", statement, measured, "described", tuple(rows), short))
     return out
 

@@ -63,7 +63,7 @@ def draw(risks: list[Row], bounds: list[Row], title: str) -> Figure:
                 fontsize=9,
             )
         bound_figures.dress(axis, sorted(paths["pretrained"]))
-        axis.set_title(bound_figures.name_of(panel), fontsize=10)
+        axis.set_title(aggregate.name_of(panel), fontsize=10)
     over = "Bayes" if reference == "bayes" else "full information"
     axes[0, 0].set_ylabel(f"(cost − {over}) / full information")
     bound_figures.legend(figure, axes)

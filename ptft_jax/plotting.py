@@ -184,7 +184,7 @@ def _dress(axis, panel: Panel, methods: Series) -> None:
     axis.grid(visible=True, which="major", color="0.9", lw=0.8)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.set_title(f"m = {panel[0]} observations, q = {panel[1]:g}", fontsize=10)
+    axis.set_title(aggregate.name_of(panel), fontsize=10)
 
 
 def _sparse_percent(value: float, _: object = None) -> str:

@@ -11,6 +11,7 @@ from ptft_jax import (
     divergence_figure,
     law_rows,
     mismatch_rows,
+    own_bounds,
     path_figure,
     plotting,
     store,
@@ -148,7 +149,8 @@ def meanings() -> dict[str, str]:
     Returns:
       Sentences by name of the bound.
     """
-    return theory_rows.MEANING | mismatch_rows.MEANING | law_rows.MEANING
+    tables = theory_rows, mismatch_rows, law_rows, own_bounds
+    return {name: text for table in tables for name, text in table.MEANING.items()}
 
 
 def _verdict_table(result: Result) -> str:

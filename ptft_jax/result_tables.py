@@ -67,13 +67,15 @@ def rows_of(records: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value) if isinstance(value, float) else str(value)
 
 
 def to_csv(rows: list[Row], columns: tuple[str, ...]) -> str:
-    """The rows as CSV: full precision, `true` and `false`, Unix line ends.
+    """The rows as CSV: full precision, `true`, `false`, None blank, Unix line ends.
 
     Args:
       rows: with at least the columns.

@@ -66,7 +66,7 @@ def tables(risks: list[Row], bounds: list[Row]) -> list[str]:
     terms = aggregate.term_values(bounds)
     for panel, methods in aggregate.excesses(risks).items():
         sizes = sorted({n for series in methods.values() for n in series})
-        caption = f"m = {panel[0]} observations, q = {panel[1]:g}"
+        caption = aggregate.name_of(panel)
         rows = {
             name: {n: _cell(mean, percent(mean)) for n, mean in by_n.items()}
             for name, by_n in methods.items()

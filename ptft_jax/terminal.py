@@ -4,6 +4,7 @@ from typing import Any
 
 from ptft_jax import aggregate, verdicts
 from ptft_jax.experiment import Result
+from ptft_jax.own_bounds import is_own
 from ptft_jax.summary_tables import percent
 
 SHOWN = ("pretrained", "finetuned")
@@ -55,6 +56,12 @@ def _held(result: Result) -> list[bool]:
     ]
 
 
+def _own(found: aggregate.Series) -> list[str]:
+    """Bounds of one's own on the policies that are shown."""
+    starts = tuple(f"{policy}_" for policy in SHOWN)
+    return [name for name in found if is_own(name) and name.startswith(starts)]
+
+
 def print_table(result: Result) -> None:
     """Prints excesses, certified bounds and verdicts, and where the report is.
 
@@ -70,7 +77,7 @@ def print_table(result: Result) -> None:
     for panel, methods in aggregate.excesses(result.risks).items():
         sizes = sorted({n for series in methods.values() for n in series})
         name = result.risks[0]["world"]
-        title = f"{name}: m = {panel[0]}, q = {panel[1]:g}"
+        title = f"{name}: {aggregate.name_of(panel)}"
         table = Table(title=title, caption="excess cost over full information, in %")
         table.add_column("method", no_wrap=True)
         for n in sizes:
@@ -80,11 +87,14 @@ def print_table(result: Result) -> None:
             cells = [percent(by_n[n]) if n in by_n else "" for n in sizes]
             table.add_row(method, *cells, style=style)
         table.add_section()
-        for policy in SHOWN:
-            by_n = certified.get(panel, {}).get(f"{policy}_betting", {})
+        found = certified.get(panel, {})
+        named = {f"{policy}_betting": f"certified {policy}" for policy in SHOWN}
+        named |= {name: name.replace("_", ", ", 1) for name in _own(found)}
+        for name, label in named.items():
+            by_n = found.get(name, {})
             excess = {n: m.value / full[panel][n] - 1.0 for n, m in by_n.items()}
             cells = [f"≤ {100.0 * excess[n]:.1f}" if n in excess else "" for n in sizes]
-            table.add_row(f"certified {policy}", *cells)
+            table.add_row(label, *cells)
         console.print(table)
     table = Table(title="claims C1–C4 (abstract of arXiv 2602.03690, in our words)")
     for name in ("claim", "compared", "measured", "verdict"):

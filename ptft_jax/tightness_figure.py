@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from ptft_jax import aggregate, bound_figures
 from ptft_jax.aggregate import Row, Series
-from ptft_jax.bound_figures import CERTIFIED
 from theory import scaling
 
 
@@ -28,14 +27,12 @@ def draw(bounds: list[Row], title: str) -> Figure | None:
     """
     certified = aggregate.bound_values(bounds)
     truth = aggregate.bound_values(bounds, "risk")
-    if not any(set(CERTIFIED) & set(found) for found in certified.values()):
+    if not any(map(bound_figures.certified_in, certified.values())):
         return None
     figure, axes = bound_figures.grid(len(certified), 3)
     for (panel, found), row in zip(certified.items(), axes, strict=True):
         sizes = sorted({n for series in found.values() for n in series})
-        for name, (label, style) in CERTIFIED.items():
-            if name not in found:
-                continue
+        for name, (label, style) in bound_figures.certified_in(found).items():
             made = {
                 n: scaling.tightness(
                     mean.value, truth[panel][name][n].value, _baseline(truth[panel], n)
@@ -58,7 +55,7 @@ def draw(bounds: list[Row], title: str) -> Figure | None:
             if axis is row[2]:
                 axis.axhline(1.0, color="black", lw=0.8)
             bound_figures.dress(axis, sizes)
-            axis.set_title(f"{text}; {bound_figures.name_of(panel)}", fontsize=10)
+            axis.set_title(f"{text}; {aggregate.name_of(panel)}", fontsize=10)
     bound_figures.legend(figure, axes)
     text = "tightness (below τ = 1 the bound certifies a gain over SAA)"
     bound_figures.head(figure, f"{title}: {text}")

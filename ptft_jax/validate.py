@@ -163,8 +163,9 @@ def bounds(lab: Lab, truth: Truth, certified: Certified) -> list[dict[str, Any]]
         holds = made.value <= true if made.is_gain else made.value >= true
         common = {"bound": made.name, "tier": "certified", "risk": true}
         common |= {"delta": lab.delta, "holds": bool(holds)}
-        terms = {"total": made.value, "empirical": made.empirical}
-        terms["deviation"] = made.value - made.empirical
+        deviation = made.value - made.empirical
+        terms = made.terms or {"empirical": made.empirical, "deviation": deviation}
+        terms = {"total": made.value, **terms}
         rows += [{**common, "term": term, "value": v} for term, v in terms.items()]
     return rows
 
@@ -182,15 +183,15 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
 
     Raises:
       ValueError: the source cannot give such a portfolio, or it is too small.
+      UsageError: a bound of one's own is no number.
     """
     start = time.perf_counter()
     report("drawing")
     drawn = lab.source.draw(cell)
     found, chosen = risks(lab, cell, drawn, report)
     key = cell_key(cell.seed, "certify", cell.n)
-    certified = certify.certify(
-        lab.network, lab.params, drawn.portfolio, lab.fit, key, lab.delta, report
-    )
+    given = lab.network, lab.params, drawn.portfolio, lab.fit, key, lab.delta, report
+    certified = certify.certify(*given, own=lab.own)
     report("true risks")
     truth, populations = true_risks(lab, cell, certified)
     report("bounds")

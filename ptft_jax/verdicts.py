@@ -69,11 +69,11 @@ def claim_2(panel: Panel, by_n: dict) -> list[Verdict]:
     ]
     mean = aggregate.mean_of(values, [*small.rows, *large.rows])
     statement = (
-        f"fine-tuning gains more as n grows (m = {panel[0]}, q = {panel[1]:g}): gain "
+        f"fine-tuning gains more as n grows ({aggregate.name_of(panel)}): gain "
         f"over pretrained at n = {sizes[-1]} less that at n = {sizes[0]}"
     )
     said = verdict.judge(aggregate.interval(mean), good_below=False)
-    short = f"gain at n = {sizes[-1]} − at {sizes[0]}, m = {panel[0]}, q = {panel[1]:g}"
+    short = f"gain at n = {sizes[-1]} − at {sizes[0]}, {aggregate.name_of(panel)}"
     return [Verdict("C2", statement, show(mean), said, mean.rows, short)]
 
 

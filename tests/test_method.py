@@ -83,7 +83,7 @@ def test_certificates_hold_on_fresh_instances(params):
 def test_a_cell_of_the_experiment_has_every_method_and_bound(params, tmp_path):
     effort = lab.Effort(finetune=BRIEF, scratch=BRIEF)
     room = lab.open_lab(launch.WORLD, launch.NETWORK, params, effort, 0.05)
-    cells = [Cell("iid", 64, 1, lab.NO_QUANTILE, seed) for seed in (0, 1)]
+    cells = [Cell("iid", 64, 1, None, seed) for seed in (0, 1)]
     with progress.watch(1.0, quiet=True) as watched:
         run = lambda: experiment.run(room, cells, tmp_path, watched, {}, lab.run_cell)
         first = run()

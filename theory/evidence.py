@@ -132,16 +132,59 @@ class Counted:
           BoundError: the bound raised, or `total_of` refuses its answer.
         """
         self.calls += 1
-        where = f"at n = {evidence.n}, delta = {evidence.delta:g}"
+        return ask(self.bound, evidence)
+
+
+def ask(
+    bound: Bound, evidence: Evidence, read: Callable[[Any], Any] | None = None
+) -> Any:
+    """What a bound says, or why it cannot be judged.
+
+    Args:
+      bound: from evidence to a number or to named terms with `total`.
+      evidence: to call it with.
+      read: of the answer, `total_of` or `terms_of`; `total_of` where None.
+
+    Returns:
+      What was read, of `total_of` a float, possibly infinite.
+
+    Raises:
+      BoundError: the bound raised, or its answer is refused.
+    """
+    where = f"at n = {evidence.n}, delta = {evidence.delta:g}"
+    try:
+        answer = bound(evidence)
+    except (Exception, SystemExit) as error:
+        kind = type(error).__name__
+        raise BoundError(f"the bound raised {kind} {where}: {error}") from error
+    try:
+        return (read or total_of)(answer)
+    except BoundError as error:
+        raise BoundError(f"the bound returned {error} {where}") from None
+
+
+def terms_of(answer: Any) -> dict[str, float]:
+    """The numbers in what a bound returned, by name.
+
+    Args:
+      answer: a real number, a mapping, or a NamedTuple, with `total`.
+
+    Returns:
+      `total` first, then the other terms, if there are names.
+
+    Raises:
+      BoundError: `total_of` refuses the answer or one of its terms.
+    """
+    found = {"total": total_of(answer)}
+    named = answer._asdict() if hasattr(answer, "_asdict") else answer
+    if not isinstance(named, Mapping):
+        return found
+    for name, term in named.items():
         try:
-            answer = self.bound(evidence)
-        except (Exception, SystemExit) as error:
-            kind = type(error).__name__
-            raise BoundError(f"the bound raised {kind} {where}: {error}") from error
-        try:
-            return total_of(answer)
+            found.setdefault(str(name), total_of(term))
         except BoundError as error:
-            raise BoundError(f"the bound returned {error} {where}") from None
+            raise BoundError(f"{error} as {name}") from None
+    return found
 
 
 def total_of(answer: Any) -> float:

@@ -1,16 +1,21 @@
 """`ptft arena`: tries to break a bound that the user wrote."""
 
-import importlib
 import json as json_
 import pathlib
-import sys
 from typing import Any
 
-from ptft_jax import arena_figures, arena_tables, plotting, progress, provenance, store
+from ptft_jax import (
+    arena_figures,
+    arena_tables,
+    imports,
+    plotting,
+    progress,
+    provenance,
+    store,
+)
 from ptft_jax.commands import common
 from ptft_jax.errors import UsageError
 from theory import arena as arena_
-from theory.evidence import Bound
 
 # of the time that each stage takes, about
 SHARES = {
@@ -23,38 +28,6 @@ SHARES = {
     "negative controls": 0.3,
 }
 SKIPPED = 0.2  # sampling and experts exclude each other
-
-
-def load(path: str) -> Bound:
-    """Imports a bound from the working directory or from PYTHONPATH.
-
-    Args:
-      path: MODULE:FUNCTION.
-
-    Returns:
-      The function.
-
-    Raises:
-      UsageError: there is no such module or function, or importing it fails.
-    """
-    module_name, _, name = path.partition(":")
-    if not module_name or not name:
-        raise UsageError(f"a bound is given as MODULE:FUNCTION, got {path!r}")
-    here = str(pathlib.Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # a script that ends itself
-        kind = type(error).__name__
-        raise UsageError(f"cannot import {module_name}: {kind}: {error}") from error
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"{module_name} has no {name}")
-        found = getattr(found, part)
-    if not callable(found):
-        raise UsageError(f"{path} is no function but {type(found).__name__}")
-    return found
 
 
 def run(
@@ -78,7 +51,7 @@ def run(
     name = path.replace(":", ".")
     folder = pathlib.Path(out or f"results/arena/{name}")
     common.check_place("--out", folder, is_folder=True)
-    bound = load(path)
+    bound = imports.function(path, "a bound")
     with progress.watch(sum(SHARES.values()) - SKIPPED, quiet) as watched:
         begun: list[str] = []
 

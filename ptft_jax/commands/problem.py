@@ -10,6 +10,7 @@ from ptft_jax import (
     data,
     decision_table,
     experiment_cells,
+    own_bounds,
     progress,
     store,
 )
@@ -53,13 +54,15 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
         observations=common.numbers(
             "--observations", options.observations or "10", int
         ),
-        quantiles=(lab.NO_QUANTILE,),
+        quantiles=(None,),
         seeds=common.num_seeds(options.seeds, preset),
     )
+    own = own_bounds.load(options.bound)
     compilation.keep_programs()
     compilation.full_precision()
     network, params = catalog.load(world.problem.name, weights)
-    room = lab.open_lab(world, network, params, lab.EFFORTS[preset], options.delta)
+    effort = lab.EFFORTS[preset]
+    room = lab.open_lab(world, network, params, effort, options.delta, own)
     todo = experiment_cells.cells(grid, room.source)
     folder = pathlib.Path(options.out or f"results/{world.name}")
     common.check_place("--out", folder, is_folder=True)

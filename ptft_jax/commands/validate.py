@@ -3,7 +3,14 @@
 import pathlib
 from typing import NamedTuple
 
-from ptft_jax import compilation, experiment, experiment_cells, lab, sources
+from ptft_jax import (
+    compilation,
+    experiment,
+    experiment_cells,
+    lab,
+    own_bounds,
+    sources,
+)
 from ptft_jax.commands import common, problem, watched_run
 from ptft_jax.errors import UsageError
 from ptft_jax.method import catalog
@@ -23,6 +30,7 @@ class ValidateOptions(NamedTuple):
     delta: float = 0.05
     preset: str | None = None
     out: str | None = None
+    bound: str | None = None
 
 
 def _source(options: ValidateOptions, reading: common.Reading):
@@ -112,13 +120,15 @@ def run(
     preset = options.preset or ("quick" if simulated else "full")
     source, quantile, notes = _source(options, reading)
     grid = _grid(options, preset, quantile, source.size)
+    own = own_bounds.load(options.bound)
     todo = experiment_cells.cells(grid, source)
     compilation.keep_programs()
     compilation.full_precision()
     network, params, _ = common.load_weights(weights)
     folder = pathlib.Path(options.out or f"results/{source.name}")
     common.check_place("--out", folder, is_folder=True)
-    room = lab.open_lab(source, network, params, lab.EFFORTS[preset], options.delta)
+    effort = lab.EFFORTS[preset]
+    room = lab.open_lab(source, network, params, effort, options.delta, own)
     settings = {**options._asdict(), **reading._asdict(), "preset": preset}
     return watched_run.run(
         room, todo, folder, settings, notes=notes, quiet=quiet, json=json

@@ -18,10 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float64, Key
 
+from ptft_jax import own_bounds
 from ptft_jax.method import crossfit
 from ptft_jax.method.crossfit import Half
 from ptft_jax.method.finetune import Fit
 from ptft_jax.method.network import Across
+from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.problems.problem import Problem, take
 from theory import certificates
 
@@ -33,21 +35,29 @@ MEANING = (
 )
 
 
+GAIN = "finetuned_gain_over_pretrained"
+
+
 class Statement(NamedTuple):
     """One statement that holds with probability ≥ 1 − δ.
 
     Attributes:
-      name: `finetuned_betting`, `pretrained_betting` (upper bounds on a cost) or
-        `finetuned_gain_over_pretrained` (a lower bound).
+      name: `finetuned_betting`, `pretrained_betting` (upper bounds on a cost), those of
+        a bound of one's own, or `finetuned_gain_over_pretrained` (a lower bound).
       value: the bound, in units of cost.
       empirical: what was measured on the scored instances.
       share_cut: of the scored instances, whose cost or loss was above the range.
+      policy: whose cost it bounds; None for the gain.
+      terms: of a bound of one's own, what it says its value is made of, beside `least`,
+        the lower end of the range of costs.
     """
 
     name: str
     value: float
     empirical: float
     share_cut: float
+    policy: str | None = None
+    terms: dict[str, float] | None = None
 
 
 class Certified(NamedTuple):
@@ -62,6 +72,7 @@ def statements(
     found: list[dict[str, Float64[np.ndarray, "l"]]],
     halves: tuple[Half, Half],
     delta: float,
+    own: OwnBounds = NONE,
 ) -> tuple[Statement, ...]:
     """Bounds from the scores of both folds.
 
@@ -69,9 +80,13 @@ def statements(
       found: costs of each fold's policies on the instances of the other.
       halves: the folds.
       delta: failure probability of each statement, in (0, 1).
+      own: bounds of one's own by name, told of each fold as of a fixed policy.
 
     Returns:
-      A cost bound for each policy, then the gain where there is one.
+      Cost bounds for each policy, then the gain where there is one.
+
+    Raises:
+      UsageError: a bound of one's own is no number.
     """
     sizes = np.array([len(half.others) for half in halves], float)
     mean = lambda values: float(sizes @ np.asarray(values) / sizes.sum())
@@ -93,7 +108,21 @@ def statements(
             h.low + w * fold[name].mean()
             for h, w, fold in zip(halves, wide, unit, strict=True)
         ]
-        made.append(Statement(f"{name}_betting", mean(ends), mean(kept), over(name)))
+        measured = mean(kept), over(name)
+        made.append(Statement(f"{name}_betting", mean(ends), *measured, name))
+        for mine, (bound, _) in own.items():
+            terms = own_bounds.over_folds(
+                mine,
+                [
+                    own_bounds.terms(mine, bound, fold[name], delta / 2, w)
+                    for w, fold in zip(wide, unit, strict=True)
+                ],
+                mean,
+            )
+            least = mean([h.low for h in halves])
+            total = least + terms.pop("total")
+            terms = {"least": least, **terms} if terms else None
+            made.append(Statement(f"{name}_{mine}", total, *measured, name, terms))
     if "finetuned" in found[0]:
         made.append(_gain(found, halves, mean, delta))
     return tuple(made)
@@ -109,8 +138,7 @@ def _gain(found, halves, mean, delta) -> Statement:
         ends.append(certificates.paired_gain(kept, nothing, delta / 2, half.move))
         saved.append(-kept.mean())
         over.append((lost > half.move).mean())
-    name = "finetuned_gain_over_pretrained"
-    return Statement(name, mean(ends), mean(saved), mean(over))
+    return Statement(GAIN, mean(ends), mean(saved), mean(over))
 
 
 def certify(
@@ -121,6 +149,7 @@ def certify(
     fit: Fit | None,
     key: Key[Array, ""],
     delta: float,
+    own: OwnBounds = NONE,
 ) -> Certified:
     """All statements about a portfolio.
 
@@ -132,6 +161,7 @@ def certify(
       fit: of `finetune.make_fit`, or None.
       key: typed PRNG key.
       delta: failure probability of each statement, in (0, 1).
+      own: bounds of one's own by name, on the cost of every policy.
 
     Returns:
       The statements.
@@ -147,4 +177,4 @@ def certify(
         scored = take(seen, jnp.asarray(half.others), crossfit.padded_size(seen, size))
         costs = crossfit.scores(network, problem, half, scored, row_key)
         found.append({name: cost[:size] for name, cost in costs.items()})
-    return Certified(statements(found, halves, delta), halves, delta)
+    return Certified(statements(found, halves, delta, own), halves, delta)

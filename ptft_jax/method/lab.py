@@ -18,13 +18,14 @@ from ptft_jax import shapes
 from ptft_jax.draws import Cell
 from ptft_jax.method import certify, crossfit, finetune
 from ptft_jax.method import network as network_
+from ptft_jax.method.certify import GAIN
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
+from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.problems.problem import ProblemWorld, pad
 from ptft_jax.streams import cell_key
 
 POPULATION = 4096  # fresh instances that a certificate's truth is measured on
-NO_QUANTILE = 0.5  # of the columns and keys that other problems share with demand
 Report = Callable[[str], None]
 
 
@@ -76,10 +77,16 @@ class ProblemLab(NamedTuple):
     params: Any
     effort: Effort
     delta: float
+    own: OwnBounds = NONE
 
 
 def open_lab(
-    world: ProblemWorld, network: Across, params: Any, effort: Effort, delta: float
+    world: ProblemWorld,
+    network: Across,
+    params: Any,
+    effort: Effort,
+    delta: float,
+    own: OwnBounds = NONE,
 ) -> ProblemLab:
     """Prepares a run.
 
@@ -89,13 +96,14 @@ def open_lab(
       params: pretrained.
       effort: how much is computed.
       delta: failure probability of each bound.
+      own: bounds of one's own by name.
 
     Returns:
       What `run_cell` needs.
     """
     identity = {"world": world.name, "problem": world.problem.name}
     source = ProblemSource(world.name, identity)
-    return ProblemLab(source, world, network, params, effort, delta)
+    return ProblemLab(source, world, network, params, effort, delta, own)
 
 
 class _Drawn(NamedTuple):
@@ -188,10 +196,10 @@ def _truths(lab: ProblemLab, cell: Cell, halves) -> tuple[dict[str, float], floa
         key = cell_key(cell.seed, "left out", cell.n)
         costs = crossfit.scores(lab.network, lab.world.problem, half, fresh.seen, key)
         low, high = half.low, half.high
-        own = {f"{k}_betting": _mean(c.clip(low, high)) for k, c in costs.items()}
+        own = {k: _mean(c.clip(low, high)) for k, c in costs.items()}
         saved = costs["pretrained"] - costs["finetuned"]
         gain = saved.clip(-half.move, half.move).mean()
-        own["finetuned_gain_over_pretrained"] = float(gain)
+        own[GAIN] = float(gain)
         for name, value in own.items():
             means.setdefault(name, []).append(value)
     sizes = [len(half.others) for half in halves]
@@ -206,18 +214,21 @@ def _bounds(lab: ProblemLab, cell: Cell, seen: Any) -> list[dict[str, Any]]:
     key = cell_key(cell.seed, "certify", cell.n)
     padded = pad(seen, shapes.bucket(cell.n))
     certified = certify.certify(
-        lab.network, problem, lab.params, padded, fit, key, lab.delta
+        lab.network, problem, lab.params, padded, fit, key, lab.delta, lab.own
     )
     (truths, shift), rows = _truths(lab, cell, certified.halves), []
     for made in certified.statements:
-        is_gain = made.name == "finetuned_gain_over_pretrained"
+        is_gain = made.policy is None
         by = 0.0 if is_gain else shift
-        value, true = made.value + by, truths[made.name] + by
+        value, true = made.value + by, truths[made.policy or GAIN] + by
         holds = value <= true if is_gain else value >= true
         common = {"bound": made.name, "tier": "certified", "risk": true}
         common |= {"delta": lab.delta, "holds": bool(holds)}
-        terms = {"total": value, "empirical": made.empirical + by}
+        terms = {"empirical": made.empirical + by}
         terms["deviation"] = made.value - made.empirical
+        if made.terms:
+            terms = {**made.terms, "least": made.terms["least"] + by}
+        terms = {"total": value, **terms}
         rows += [{**common, "term": term, "value": v} for term, v in terms.items()]
     return rows
 
