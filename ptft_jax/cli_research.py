@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import arg
 
-from ptft_jax.options import Count, Flag, Text
+from ptft_jax.options import Count, Flag, Function, Text
 
 
 def arena(
@@ -61,6 +61,7 @@ def paths(
     delta: float = 0.05,
     preset: Annotated[Literal["quick", "full"], arg(metavar="{quick,full}")] = "full",
     out: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="")] = None,
+    bound: Function = None,
     quiet: Flag = False,
     json: Flag = False,
 ) -> None:
@@ -99,13 +100,15 @@ def paths(
       preset: How much to compute. quick: about two minutes on two cores; full: every
         power of two up to 16,384 instances, about ten minutes.
       out: Folder of the results. Default results/paths-PRESET.
+      bound: A bound of your own as MODULE:FUNCTION, or several separated by commas, on
+        the cost of the pretrained and of the tuned policy; what `ptft arena` takes.
       quiet: No progress and no text; only errors.
       json: Print a summary as JSON.
     """
     from ptft_jax.commands import paths as command
 
     options = command.PathsOptions(
-        world, mismatch, n, seeds, observations, delta, preset, out
+        world, mismatch, n, seeds, observations, delta, preset, out, bound
     )
     command.execute(options, quiet, json)
 

@@ -6,13 +6,14 @@ import pytest
 
 from ptft_jax import cli, store
 from ptft_jax.commands import paths as command
+from ptft_jax.own_bounds import OwnBound
 from ptft_jax.paths import curves, cut, run
 from ptft_jax.paths.gradients import GradientConfig
 from ptft_jax.paths.policy import PolicyConfig
 from ptft_jax.paths.run import Part, Settings
 from ptft_jax.paths.setups import Effort
 from ptft_jax.progress import Silent
-from theory import two_path
+from theory import certificates, two_path
 
 EFFORT = Effort(
     radii=(0.01, 0.1),
@@ -29,6 +30,13 @@ SETTINGS = Settings((32, 64, 128), 2, None, 0.05, POLICY, EFFORT)
 PARTS = [Part("gaussian_means", 0.3), Part("contaminated", 0.5)]
 
 
+def hoeffding(told):
+    return certificates.hoeffding(told.losses, told.delta)
+
+
+OWN = {"mine:hoeffding": OwnBound(hoeffding, "first")}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("paths")
@@ -36,7 +44,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(folder):
-    return run.run(PARTS, SETTINGS, folder, Silent())
+    return run.run(PARTS, SETTINGS, folder, Silent(), OWN)
 
 
 def test_terms_add_up(result):
@@ -67,6 +75,19 @@ def test_terms_add_up(result):
         assert (risk < found["setting_scale"].seeds).all()
 
 
+def test_a_bound_of_ones_own_is_laid_beside_the_others(result):
+    for part in PARTS:
+        found = curves.totals(result, part)
+        mine = found["pretrained_mine:hoeffding"].seeds
+        np.testing.assert_allclose(mine, found["pretrained_hoeffding"].seeds, rtol=1e-9)
+        # wider than betting, at the same share of delta, over the same mixture
+        looser = found["tuned_mine:hoeffding"].seeds > found["tuned_betting"].seeds
+        assert looser.mean() > 0.9
+    edited = {"mine:hoeffding": OWN["mine:hoeffding"]._replace(fingerprint="second")}
+    configs = [run.config_of(PARTS[0], SETTINGS, own) for own in ({}, OWN, edited)]
+    assert len({store.cell_id(config) for config in configs}) == 3
+
+
 def test_no_law_or_rate_is_called_a_certificate(result):
     for row in result.bounds:
         assert row["tier"] in ("certified", "law", "rate")
@@ -91,7 +112,7 @@ def test_finished_parts_are_not_measured_again(result, folder, monkeypatch):
     before = (folder / "risks.csv").read_text()
     measured = []
     monkeypatch.setattr(run, "_measure", lambda *given: measured.append(given))
-    again = run.run(PARTS, SETTINGS, folder, Silent())
+    again = run.run(PARTS, SETTINGS, folder, Silent(), OWN)
     assert not measured
     assert (folder / "risks.csv").read_text() == before
     assert again.facts == result.facts
@@ -102,7 +123,7 @@ def test_finished_parts_are_not_measured_again(result, folder, monkeypatch):
 
 def recorded(result):
     """A measurement in no time: the part's finished record."""
-    found = store.find(result.folder, [run.config_of(p, SETTINGS) for p in PARTS])
+    found = store.find(result.folder, [run.config_of(p, SETTINGS, OWN) for p in PARTS])
     by_part = {
         Part(**record["config"]["paths"]): record for record in found.records.values()
     }
@@ -123,10 +144,10 @@ def test_interrupted_run_goes_on_to_the_tables_of_a_whole_one(
 
     monkeypatch.setattr(run, "_measure", stop)
     with pytest.raises(KeyboardInterrupt):
-        run.run(PARTS, SETTINGS, tmp_path, Silent())
+        run.run(PARTS, SETTINGS, tmp_path, Silent(), OWN)
     kept = pl.read_csv(tmp_path / "risks.csv")
     assert kept["world"].unique().to_list() == [PARTS[0].world]
-    run.run(PARTS, SETTINGS, tmp_path, Silent())
+    run.run(PARTS, SETTINGS, tmp_path, Silent(), OWN)
     assert measured == [PARTS[0], PARTS[1], PARTS[1]]
     for name in ("risks.csv", "bounds.csv"):
         assert (tmp_path / name).read_text() == (result.folder / name).read_text()

@@ -4,7 +4,7 @@ import json as json_
 import pathlib
 from typing import NamedTuple
 
-from ptft_jax import compilation, plotting, progress, store
+from ptft_jax import compilation, own_bounds, plotting, progress, store
 from ptft_jax.commands import common
 from ptft_jax.errors import UsageError
 from ptft_jax.paths import claims, figures, run, text, worlds
@@ -52,6 +52,7 @@ class PathsOptions(NamedTuple):
     delta: float = 0.05
     preset: str = "full"
     out: str | None = None
+    bound: str | None = None
 
 
 def parts_of(options: PathsOptions) -> list[Part]:
@@ -132,11 +133,12 @@ def execute(options: PathsOptions, quiet: bool, json: bool) -> run.Result:
     parts, settings = parts_of(options), settings_of(options)
     folder = pathlib.Path(options.out or f"results/paths-{options.preset}")
     common.check_place("--out", folder, is_folder=True)
+    own = own_bounds.load(options.bound)
     compilation.keep_programs()
     compilation.full_precision()
     with progress.watch(float(len(parts)), quiet) as watched:
         try:
-            result = run.run(parts, settings, folder, watched)
+            result = run.run(parts, settings, folder, watched, own)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"interrupted: finished worlds and mismatches are kept in {folder}; "

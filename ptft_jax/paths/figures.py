@@ -1,5 +1,6 @@
 """The four figures of a run: paths, terms, bounds and gains against n."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from ptft_jax.bound_figures import OWN
+from ptft_jax.own_bounds import is_own
 from ptft_jax.paths import curves
 from ptft_jax.paths.curves import Curve
 from ptft_jax.paths.run import Part, Result
@@ -125,7 +128,9 @@ def _terms(axis, result: Result, part: Part) -> None:
 
 def _bounds(axis, result: Result, part: Part) -> None:
     found = curves.totals(result, part)
-    for name, (label, color) in CERTIFIED.items():
+    own = [name for name in found if is_own(name) and name.startswith("tuned_")]
+    shown = dict(zip(own, zip(own, itertools.cycle(OWN), strict=False), strict=True))
+    for name, (label, color) in (CERTIFIED | shown).items():
         _line(axis, found[name], label=label, color=color, ls=":", marker=".")
     bayes = result.facts[part]["bayes"]
     tuned = curves.curves(result, part)["tuned"]

@@ -4,6 +4,7 @@ import math
 
 from scipy import stats
 
+from ptft_jax import own_bounds
 from ptft_jax.paths import certified
 from theory import certificates
 
@@ -53,6 +54,48 @@ def betting(world: certified.World, sample: certified.Sample) -> list[certified.
     terms = {"total": total, "empirical": saved, "deviation": total - saved}
     gain = world.pretrain - sample.tuned
     return found + certified.rows("tuned_gain", terms, gain, delta, is_gain=True)
+
+
+def own(world: certified.World, sample: certified.Sample) -> list[certified.Row]:
+    """Bounds of the user's own on the pretrained and the tuned policy, as `betting` is.
+
+    Args:
+      world: its `own` are used.
+      sample: one seed at one n.
+
+    Returns:
+      Rows `pretrained_MODULE:FUNCTION` and `tuned_MODULE:FUNCTION`.
+
+    Raises:
+      UsageError: a bound is no number.
+    """
+    if not world.own:
+        return []
+    problem, decided, delta = world.problem, sample.decided, world.delta
+    before = problem.host_cost(decided.base, decided.label)
+    costs = certified.held_out_costs(world, sample)
+    scales = [problem.largest(problem.move(r)) for r in (0.0, *world.radii)]
+    first, share, risk = problem.largest(0.0), delta / len(scales), world.bayes
+    found = []
+    for name, (bound, _) in world.own.items():
+        say = lambda c, d, b, given=(name, bound): own_bounds.terms(*given, c / b, d, b)
+        terms = say(before, delta, first)
+        found += _rows(
+            f"pretrained_{name}", terms, before, risk + world.pretrain, delta
+        )
+        each = [say(c, share, b) for c, b in zip(costs, scales, strict=True)]
+        terms = own_bounds.over_folds(name, each, lambda v: float(sample.weights @ v))
+        kept = sample.weights @ costs
+        found += _rows(f"tuned_{name}", terms, kept, risk + sample.tuned, delta)
+    return found
+
+
+def _rows(name, terms, costs, risk, delta) -> list[certified.Row]:
+    """Rows with the bound's own terms, or with the two that every bound has."""
+    if len(terms) == 1:
+        mean = float(costs.mean())
+        terms = {**terms, "empirical": mean, "deviation": terms["total"] - mean}
+    return certified.rows(name, terms, risk, delta)
 
 
 def references(world: certified.World, sample: certified.Sample) -> list[certified.Row]:

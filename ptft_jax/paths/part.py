@@ -123,6 +123,7 @@ def _heads(setup: Setup, decided, on_host, n: int, fit, risk, effort: Effort):
         rows = two_path_bound.bound(setup.world, sample)
         rows += path_bound.bound(setup.world, sample)
         rows += held_out.betting(setup.world, sample)
+        rows += held_out.own(setup.world, sample)
         rows += held_out.references(setup.world, sample)
         bounds += [{"n": n, "seed": seed, **row} for row in rows]
     return risks, bounds

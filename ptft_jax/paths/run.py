@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from ptft_jax import provenance, result_tables, store
+from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.paths import part, policy, setups, worlds
 from ptft_jax.paths.part import Row
 from ptft_jax.paths.policy import PolicyConfig
@@ -53,22 +54,29 @@ class Result(NamedTuple):
     folder: pathlib.Path
 
 
-def config_of(each: Part, settings: Settings) -> store.Config:
+def config_of(each: Part, settings: Settings, own: OwnBounds = NONE) -> store.Config:
     """All that decides a part's result.
 
     Args:
       each: the part.
       settings: of the run.
+      own: bounds of the user's own by name.
 
     Returns:
       JSON-serialisable; its hash names the record.
     """
-    text = json.dumps({"paths": each._asdict(), **asdict(settings)})
+    bounds = {name: bound.fingerprint for name, bound in own.items()}
+    given = {"bounds": bounds} if bounds else {}
+    text = json.dumps({"paths": each._asdict(), **asdict(settings), **given})
     return json.loads(text)
 
 
 def run(
-    parts: list[Part], settings: Settings, folder: pathlib.Path, progress: Progress
+    parts: list[Part],
+    settings: Settings,
+    folder: pathlib.Path,
+    progress: Progress,
+    own: OwnBounds = NONE,
 ) -> Result:
     """Measures the parts that are not finished and writes the run's tables.
 
@@ -80,11 +88,15 @@ def run(
       settings: of all of them.
       folder: of the run; made if absent.
       progress: told in parts.
+      own: bounds of the user's own by name.
 
     Returns:
       The tables.
+
+    Raises:
+      UsageError: a bound of the user's own is no number.
     """
-    configs = [config_of(each, settings) for each in parts]
+    configs = [config_of(each, settings, own) for each in parts]
     found = store.find(folder, configs)
     for complaint in found.complaints:
         progress.note(f"warning: {complaint}")
@@ -94,7 +106,7 @@ def run(
             name = store.cell_id(config)
             where = f"{each.world}, mismatch {each.mismatch:g}"
             if name not in records:
-                record = _measure(each, settings, folder, progress)
+                record = _measure(each, settings, folder, progress, own)
                 store.save(folder, config, record)
                 records[name] = record
             progress.advance(1.0, f"{where}: done")
@@ -109,7 +121,7 @@ def run(
     return result
 
 
-def _measure(each: Part, settings: Settings, folder, progress) -> dict[str, Any]:
+def _measure(each: Part, settings: Settings, folder, progress, own) -> dict[str, Any]:
     path_world = worlds.WORLDS[each.world]
     m = settings.observations or path_world.observations
     where = f"{each.world}, mismatch {each.mismatch:g}"
@@ -122,7 +134,7 @@ def _measure(each: Part, settings: Settings, folder, progress) -> dict[str, Any]
     )
     progress.stage(f"{where}: fresh instances")
     setup = setups.set_up(
-        path_world, each.mismatch, m, frozen, settings.effort, settings.delta
+        path_world, each.mismatch, m, frozen, settings.effort, settings.delta, own
     )
     report = lambda text: progress.stage(f"{where}: {text}")
     record = part.run(setup, settings.n, settings.seeds, settings.effort, report)
