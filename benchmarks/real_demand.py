@@ -102,6 +102,7 @@ def cell(name, truth, protocol, n, m, q, seeds, shipped, fit, out) -> None:
         if not path.exists():
             record = run_seed(name, truth, protocol, seed, n, m, q, shipped, fit)
             path.write_text(json.dumps(record))
+            compilation.spare_mappings()
         results.append(json.loads(path.read_text()))
     print(f"{name} {protocol} n={n} m={m} q={q:g}")
     for scored in ("all", "told", "unseen"):

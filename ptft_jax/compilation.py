@@ -8,6 +8,7 @@ from collections.abc import Callable
 import jax
 import platformdirs
 
+MAPPINGS_LIMIT = "/proc/sys/vm/max_map_count"
 LEAST_SECONDS = 0.3  # a program that compiles faster is not worth a file
 
 
@@ -35,6 +36,29 @@ def keep_programs(folder: pathlib.Path | None = None) -> pathlib.Path | None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
     return folder
+
+
+def spare_mappings(share: float = 0.5) -> bool:
+    """Forgets compiled programs before they take all memory mappings of the process.
+
+    Linux gives a process 65,530 of them by default and every program takes some, a
+    large one hundreds; without any, compiling fails or the process dies. To be called
+    where many shapes come one after the other; what is needed again is compiled again,
+    or read from `keep_programs`' folder.
+
+    Args:
+      share: of the system's limit, from which on programs are forgotten.
+
+    Returns:
+      Whether they were.
+    """
+    used, limit = pathlib.Path("/proc/self/maps"), pathlib.Path(MAPPINGS_LIMIT)
+    if not (used.exists() and limit.exists()):
+        return False
+    if used.read_bytes().count(b"\n") < share * int(limit.read_text()):
+        return False
+    jax.clear_caches()
+    return True
 
 
 def full_precision() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ptft_jax import (
+    compilation,
     law_rows,
     mismatch_rows,
     own_bounds,
@@ -119,6 +120,7 @@ def run(
             records[names[i - 1]] = record
             made.append(names[i - 1])
             progress.advance(weight(cell), _line(record, i, len(todo)))
+            compilation.spare_mappings()
     finally:
         manifest = _manifest(lab, todo, settings)
         manifest["cells"] = {

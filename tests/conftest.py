@@ -1,13 +1,10 @@
 import os
-import pathlib
 
 import jax
 import pytest
 import tiny
 
-from ptft_jax import data
-
-MOST_MAPPINGS = 30_000
+from ptft_jax import compilation, data
 
 
 def pytest_configure(config):
@@ -27,15 +24,9 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module", autouse=True)
 def few_programs():
-    """Forgets compiled programs before they take all mappings of the process.
-
-    Linux gives a process 65,530 of them by default, every program takes several, and
-    XLA dies of a segmentation fault when there are no more.
-    """
+    """Many tests, many programs: XLA dies where a process has no more mappings."""
     yield
-    maps = pathlib.Path("/proc/self/maps")
-    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPPINGS:
-        jax.clear_caches()
+    compilation.spare_mappings(0.4)
 
 
 @pytest.fixture

@@ -94,3 +94,18 @@ def test_only_accelerators_are_asked_for_full_products(
         assert jax.config.jax_default_matmul_precision == precision
     finally:
         jax.config.update("jax_default_matmul_precision", None)
+
+
+def test_programs_are_forgotten_before_mappings_run_out(tmp_path, monkeypatch):
+    limit = tmp_path / "limit"
+    monkeypatch.setattr(compilation, "MAPPINGS_LIMIT", str(limit))
+    assert not compilation.spare_mappings()  # no such limit on this system
+    double = jax.jit(lambda x: 2.0 * x)
+    double(1.0)
+    limit.write_text("1000000000")
+    assert not compilation.spare_mappings()
+    assert double._cache_size() == 1
+    limit.write_text("10")
+    assert compilation.spare_mappings()
+    assert double._cache_size() == 0
+    assert double(1.0) == 2.0

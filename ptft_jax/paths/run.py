@@ -5,7 +5,7 @@ import pathlib
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ptft_jax import provenance, result_tables, store
+from ptft_jax import compilation, provenance, result_tables, store
 from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.paths import part, policy, setups, worlds
 from ptft_jax.paths.part import Row
@@ -109,6 +109,7 @@ def run(
                 record = _measure(each, settings, folder, progress, own)
                 store.save(folder, config, record)
                 records[name] = record
+                compilation.spare_mappings()
             progress.advance(1.0, f"{where}: done")
     finally:
         done = [store.cell_id(c) in records for c in configs]
