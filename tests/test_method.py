@@ -8,7 +8,7 @@ import pytest
 
 from ptft_jax import experiment, gate, progress, report, shapes
 from ptft_jax.draws import Cell
-from ptft_jax.method import certify, crossfit, decide, finetune, lab, network
+from ptft_jax.method import certify, crossfit, decide, finetune, lab, network, validate
 from ptft_jax.problems.problem import pad
 
 BRIEF = finetune.FinetuneConfig(num_folds=2, checkpoints=(20, 60), num_rows=4)
@@ -85,7 +85,9 @@ def test_a_cell_of_the_experiment_has_every_method_and_bound(params, tmp_path):
     room = lab.open_lab(launch.WORLD, launch.NETWORK, params, effort, 0.05)
     cells = [Cell("iid", 64, 1, None, seed) for seed in (0, 1)]
     with progress.watch(1.0, quiet=True) as watched:
-        run = lambda: experiment.run(room, cells, tmp_path, watched, {}, lab.run_cell)
+        run = lambda: experiment.run(
+            room, cells, tmp_path, watched, {}, validate.run_cell
+        )
         first = run()
         again = run()
     assert (first.risks, first.bounds) == (again.risks, again.bounds)

@@ -18,6 +18,7 @@ from ptft_jax.commands import common, watched_run
 from ptft_jax.errors import UsageError
 from ptft_jax.method import catalog, lab
 from ptft_jax.method import decide as decide_
+from ptft_jax.method import validate as validate_
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.options import USUAL_OBSERVATIONS
 from ptft_jax.tables import load
@@ -68,7 +69,13 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
     common.check_place("--out", folder, is_folder=True)
     settings = {**options._asdict(), "preset": preset}
     return watched_run.run(
-        room, todo, folder, settings, run_cell=lab.run_cell, quiet=quiet, json=json
+        room,
+        todo,
+        folder,
+        settings,
+        run_cell=validate_.run_cell,
+        quiet=quiet,
+        json=json,
     )
 
 
