@@ -100,13 +100,18 @@ def text(state: State, shown: tuple[str, ...]) -> str:
         cell = "-" if each["mean"] is None else f"{each['mean']:.4g}"
         cell += "" if each["se"] is None else f" ± {each['se']:.2g}"
         rows.setdefault(tuple(each[f] for f in by), {})[each["metric"]] = cell
+    absent = [metric for metric in shown if metric not in metrics(state)]
     lines = [[*by, *shown]]
     for setting, found in rows.items():
         told = [f"{v:g}" if isinstance(v, float) else str(v) for v in setting]
         lines.append([*told, *(found.get(metric, "-") for metric in shown)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     pad = lambda line: zip(line, widths, strict=True)
-    return "\n".join("  ".join(c.rjust(w) for c, w in pad(line)) for line in lines)
+    table = "\n".join("  ".join(c.rjust(w) for c, w in pad(line)) for line in lines)
+    if absent:
+        there = ", ".join(metrics(state))
+        table += f"\nno metric is called {', '.join(absent)}; there are {there}"
+    return table
 
 
 def status(state: State) -> dict[str, Any]:

@@ -124,6 +124,12 @@ def point(task: Task, cell: Any) -> Point:
     Raises:
       UsageError: a field is unknown, or a value is of the wrong kind or impossible.
     """
+    params = getattr(task.static, "__dataclass_params__", None)
+    if params is None or not params.frozen:
+        raise UsageError(
+            f"static of task {task.name} must be a frozen dataclass, "
+            f"@dataclass(frozen=True), got {task.static!r}"
+        )
     if not isinstance(cell, Mapping):
         raise UsageError(f"a cell maps fields to values, got {cell!r}")
     defaults: dict[str, Number] = {SEED: 0, **task.swept}

@@ -3,29 +3,50 @@
 import collections
 import pathlib
 import random
+import sysconfig
 import time
+import traceback
 from typing import Any, NamedTuple
 
 import jax
 
+import theory
 from ptft_jax import program, provenance, store, task
 from ptft_jax.program import Program
 from ptft_jax.progress import Progress
 from ptft_jax.task import Point, Task
 
 OK, FAILED = "ok", "failed"
+# folders of the library, of installed packages and of Python itself
+NOT_OWN = (
+    pathlib.Path(__file__).parent,
+    pathlib.Path(theory.__file__).parent,
+    *(pathlib.Path(sysconfig.get_path(k)) for k in ("purelib", "platlib", "stdlib")),
+)
 
 
 def told(error: Exception) -> str:
-    """The type and the first line of an error.
+    """Where a task of one's own raised, the type and the first line of an error.
 
     Args:
-      error: any.
+      error: any, raised.
 
     Returns:
-      One line.
+      One line, such as `mine.py:12: ValueError: too few`; without the place where no
+      code but the library's was running.
     """
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    first = str(error).strip().partition("\n")[0]
+    return f"{_place(error)}{type(error).__name__}: {first}"
+
+
+def _place(error: Exception) -> str:
+    """The innermost line of code that is neither the library's nor a package's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for frame in reversed(frames):
+        path = pathlib.Path(frame.filename)
+        if path.is_file() and not any(map(path.is_relative_to, NOT_OWN)):
+            return f"{path.name}:{frame.lineno}: "
+    return ""
 
 
 def alone_or_raise(error: Exception) -> None:
@@ -93,7 +114,8 @@ class Writer:
         """
         for each in members:
             if self.status(each) != OK:
-                self.save(each, FAILED, {"error": f"{type(error).__name__}: {error}"})
+                text = f"{_place(error)}{type(error).__name__}: {error}"
+                self.save(each, FAILED, {"error": text})
 
 
 class Worker(NamedTuple):

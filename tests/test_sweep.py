@@ -22,6 +22,7 @@ from ptft_jax import (
     task,
     worker,
 )
+from ptft_jax.errors import UsageError
 from ptft_jax.tasks import gaussian_law
 from tests import sweep_process
 
@@ -118,7 +119,9 @@ def test_failed_cells_are_kept_with_their_reason_and_retried_on_request(tmp_path
     assert go(broken, tmp_path) == sweep.Tally(24, 8, 2)
     told = sweep_tables.status(sweep.look(broken, tmp_path))
     assert (told["finished"], told["failed"], told["missing"]) == (16, 8, 0)
-    assert told["errors"] == {"ArithmeticError: seed 1 is unlucky": 8}
+    line = finish.__code__.co_firstlineno + 2
+    place = f"test_sweep.py:{line}: "
+    assert told["errors"] == {f"{place}ArithmeticError: seed 1 is unlucky": 8}
     assert go(SMALL, tmp_path) == sweep.Tally(0, 0, 0)
     assert go(SMALL, tmp_path, retry=True) == sweep.Tally(8, 0, 2)
     assert len(table(SMALL, tmp_path)) == 24
@@ -130,6 +133,25 @@ def test_a_metric_with_the_name_of_a_field_is_refused(tmp_path):
     assert go(broken, tmp_path).failed == 24
     told = sweep_tables.status(sweep.look(broken, tmp_path))
     assert told["errors"] == {"ValueError: metrics ['n'] have the names of fields": 24}
+
+
+def test_a_metric_that_is_not_there_is_named(tmp_path):
+    go(SMALL, tmp_path)
+    state = sweep.look(SMALL, tmp_path)
+    assert "no metric" not in sweep_tables.text(state, ("loss",))
+    assert "no metric is called los; there are" in sweep_tables.text(state, ("los",))
+
+
+@pytest.mark.parametrize("how", [None, {}, {"frozen": False}])
+def test_a_configuration_that_is_not_frozen_is_refused(tmp_path, how):
+    class Config:
+        n: int = 2
+
+    if how is not None:
+        Config = dataclasses.dataclass(**how)(Config)
+    own = SMALL._replace(task=SMALL.task._replace(static=Config))
+    with pytest.raises(UsageError, match=r"@dataclass\(frozen=True\)"):
+        go(own, tmp_path)
 
 
 def test_a_failure_never_replaces_a_result(tmp_path):
