@@ -42,7 +42,7 @@ STACKED = {
     ),
 }
 COLORS = ("#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#009E73")
-OWN = ("#56B4E9", "#E69F00", "#000000")  # colours of bounds of one's own
+OWN = ("#F0A30A", "#8C564B", "#000000")  # colours of bounds of one's own
 DOTTED = {"ls": ":", "lw": 1.5, "ms": 4.5}
 LAW = {"ls": "-.", "lw": 1.4}
 RATE = {"ls": (0, (1, 4)), "lw": 1.0, "color": "0.35"}

@@ -81,7 +81,7 @@ class Certificate(NamedTuple):
     @property
     def is_share(self) -> bool:
         """Whether it is about the share of instances whose cost was cut."""
-        return self.name.endswith("_share_cut")
+        return self.name.endswith("_share_cut") and not own_bounds.is_own(self.name)
 
 
 class Certified(NamedTuple):

@@ -5,18 +5,21 @@ told of a policy that was fixed before its losses were drawn, so the relative en
 0 and `train_losses` are the `losses`; `loss_range` is the scale that they were cut at.
 """
 
+import contextlib
 import hashlib
+import inspect
 import math
-import pathlib
 import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from ptft_jax import imports
+from ptft_jax.bound_terms import SETTING
 from ptft_jax.errors import UsageError
 from theory import evidence
 from theory.evidence import Bound
@@ -26,8 +29,9 @@ MARK = ":"  # in the name of every bound of one's own and of no other
 MEANING = {
     "..._MODULE:FUNCTION": (
         "certified, as its author claims: a bound of your own on the mean cut cost of "
-        "the policies of both folds, each at delta/2, in units of cost. Its terms are "
-        "those it names; `least` is where the range of costs begins."
+        "the policies of both folds, each at delta/2, in units of cost, at most the "
+        "end of the range of costs. Its terms are those it names; `range_begins` is "
+        "where that range does."
     )
 }
 
@@ -59,16 +63,41 @@ def load(paths: str | None) -> OwnBounds:
       The bounds by path.
 
     Raises:
-      UsageError: one cannot be imported, or gives no number on losses of 0 and 1.
+      UsageError: one cannot be imported, is random, gives no number on losses of 0 and
+        1, or changes JAX's settings, on which all results depend.
     """
     found: dict[str, OwnBound] = {}
-    for path in [part.strip() for part in paths.split(",")] if paths else ():
-        bound = imports.function(path, "a bound")
-        file = getattr(sys.modules[path.split(MARK)[0]], "__file__", None)
-        content = pathlib.Path(file).read_bytes() if file else b""
-        found[path] = OwnBound(bound, hashlib.sha256(content).hexdigest())
-        terms(path, bound, np.arange(8) % 2.0, 0.05)
+    if paths is None:
+        return found
+    for path in [part.strip() for part in paths.split(",")]:
+        before = dict(jax.config.values)
+        # what a bound prints is no part of the output
+        with contextlib.redirect_stdout(sys.stderr):
+            bound = imports.function(path, "a bound")
+            tried = [terms(path, bound, np.arange(8) % 2.0, 0.05) for _ in range(2)]
+        if tried[0] != tried[1]:
+            raise UsageError(f"{path} is random: {tried[0]}, then {tried[1]}")
+        for name, value in jax.config.values.items():
+            if value != before.get(name, value):
+                raise UsageError(
+                    f"{path} sets {name} = {value} for the whole run, which would "
+                    "change all results; compute in numpy, or inside "
+                    "`with jax.enable_x64(True):`"
+                )
+        found[path] = OwnBound(bound, _fingerprint(path))
     return found
+
+
+def _fingerprint(path: str) -> str:
+    module = sys.modules[path.split(MARK)[0]]
+    try:
+        content = inspect.getsource(module)
+    except (OSError, TypeError):
+        raise UsageError(
+            f"{path}: the source of {module.__name__} cannot be read, so that an edit "
+            "would go unseen; put the bound in a file"
+        ) from None
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def terms(
@@ -88,11 +117,11 @@ def terms(
       scale: a loss of 1 in units of cost.
 
     Returns:
-      `total` and the bound's own terms, in units of cost; an infinite total says no
-      more than a loss of 1 and becomes that.
+      `total`, at most the scale, as a loss is at most 1; where the bound says less
+      than that, its own terms, in units of cost but for those named `setting_…`.
 
     Raises:
-      UsageError: the bound raised, or a term is no number.
+      UsageError: the bound raised, or its answer is no number or −∞.
     """
     told = evidence.of_fixed_policy(np.array(losses, float), delta)
     told = told._replace(loss_range=scale)
@@ -100,12 +129,14 @@ def terms(
         found = evidence.ask(bound, told, evidence.terms_of)
     except evidence.BoundError as error:
         raise UsageError(f"{name}: {error}") from error
-    if found["total"] == math.inf:
-        found["total"] = 1.0
-    for term, value in found.items():
-        if not math.isfinite(value):
-            raise UsageError(f"{name}: {term} is {value} at n = {told.n}")
-    return {term: scale * value for term, value in found.items()}
+    if found["total"] == -math.inf:
+        raise UsageError(f"{name}: the bound returned -inf at n = {told.n}")
+    if found["total"] >= 1.0:
+        return {"total": scale}
+    return {
+        term: value if term.startswith(SETTING) else scale * value
+        for term, value in found.items()
+    }
 
 
 def over_folds(
@@ -121,14 +152,17 @@ def over_folds(
       weigh: mean over instances of a value that each fold has for its own.
 
     Returns:
-      Terms by name.
+      Terms by name; the total alone where a fold has no others.
 
     Raises:
       UsageError: the folds do not have the same terms.
     """
-    if any(set(fold) != set(folds[0]) for fold in folds):
-        raise UsageError(f"{name}: it names other terms at other losses")
-    return {term: weigh([fold[term] for fold in folds]) for term in folds[0]}
+    names = ["total"]
+    if all(len(fold) > 1 for fold in folds):
+        names = list(folds[0])
+        if any(set(fold) != set(names) for fold in folds):
+            raise UsageError(f"{name}: it names other terms at other losses")
+    return {term: weigh([fold[term] for fold in folds]) for term in names}
 
 
 def is_own(name: str) -> bool:

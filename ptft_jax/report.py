@@ -22,7 +22,7 @@ from ptft_jax import (
 )
 from ptft_jax.certify import MEANING
 from ptft_jax.experiment import Result
-from ptft_jax.result_tables import BOUNDS, RISKS, Row
+from ptft_jax.result_tables import BOUNDS, RISKS, Row, to_text
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
@@ -166,7 +166,7 @@ def _verdict_table(result: Result) -> str:
 
 def _row_table(table: str, rows: list[Row], columns: tuple[str, ...]) -> str:
     def text(value: Any) -> str:
-        shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+        shown = f"{value:.6g}" if isinstance(value, float) else to_text(value)
         return html.escape(shown)
 
     body = "".join(

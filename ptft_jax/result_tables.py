@@ -66,7 +66,15 @@ def rows_of(records: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
     return risks, bounds
 
 
-def _text(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """A cell of a table.
+
+    Args:
+      value: of a row.
+
+    Returns:
+      Floats in full precision, `true` and `false`, blank for None.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -87,7 +95,7 @@ def to_csv(rows: list[Row], columns: tuple[str, ...]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_text(row[name]) for name in columns] for row in rows)
+    writer.writerows([to_text(row[name]) for name in columns] for row in rows)
     return out.getvalue()
 
 

@@ -1,5 +1,6 @@
 """The tables of a report: means over seeds, one tier at a time."""
 
+import html
 import math
 
 from ptft_jax import aggregate
@@ -44,7 +45,7 @@ def percent(mean: Mean) -> str:
 def _table(corner: str, sizes: list[int], rows: dict[str, dict[int, str]]) -> str:
     head = "".join(f"<th>n = {n}</th>" for n in sizes)
     body = "".join(
-        f"<tr><td>{name}</td>"
+        f"<tr><td>{html.escape(name)}</td>"
         + "".join(by_n.get(n, "<td></td>") for n in sizes)
         + "</tr>"
         for name, by_n in rows.items()

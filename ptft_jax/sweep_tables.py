@@ -100,7 +100,8 @@ def text(state: State, shown: tuple[str, ...]) -> str:
         cell = "-" if each["mean"] is None else f"{each['mean']:.4g}"
         cell += "" if each["se"] is None else f" ± {each['se']:.2g}"
         rows.setdefault(tuple(each[f] for f in by), {})[each["metric"]] = cell
-    absent = [metric for metric in shown if metric not in metrics(state)]
+    known = metrics(state)
+    absent = [metric for metric in shown if metric not in known]
     lines = [[*by, *shown]]
     for setting, found in rows.items():
         told = [f"{v:g}" if isinstance(v, float) else str(v) for v in setting]
@@ -109,7 +110,7 @@ def text(state: State, shown: tuple[str, ...]) -> str:
     pad = lambda line: zip(line, widths, strict=True)
     table = "\n".join("  ".join(c.rjust(w) for c, w in pad(line)) for line in lines)
     if absent:
-        there = ", ".join(metrics(state))
+        there = ", ".join(known)
         table += f"\nno metric is called {', '.join(absent)}; there are {there}"
     return table
 

@@ -122,9 +122,10 @@ def point(task: Task, cell: Any) -> Point:
       The point; two cells that mean the same have the same name.
 
     Raises:
-      UsageError: a field is unknown, or a value is of the wrong kind or impossible.
+      UsageError: a field is unknown, a value is of the wrong kind or impossible, or the
+        task's static type is no frozen dataclass.
     """
-    params = getattr(task.static, "__dataclass_params__", None)
+    params = vars(task.static).get("__dataclass_params__")
     if params is None or not params.frozen:
         raise UsageError(
             f"static of task {task.name} must be a frozen dataclass, "

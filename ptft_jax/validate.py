@@ -149,7 +149,8 @@ def bounds(lab: Lab, truth: Truth, certified: Certified) -> list[dict[str, Any]]
       certified: the statements.
 
     Returns:
-      Rows of `bounds.csv`: `total`, then the terms that add up to it.
+      Rows of `bounds.csv`: `total`, then its terms, which add up to it but for those of
+      a bound of one's own.
     """
     mean = lambda values: certify.weigh(certified.scores, list(values))
     rows = []

@@ -5,6 +5,7 @@ import importlib
 import pathlib
 import sys
 
+import jax
 import numpy as np
 import pytest
 import tiny
@@ -27,6 +28,7 @@ from ptft_jax.method.crossfit import Half
 
 BOUNDS = """
 import math
+import numpy as np
 from theory import certificates
 
 def betting(told):
@@ -40,7 +42,19 @@ def nothing(told):
     return math.inf
 
 def nan(told):
-    return {"total": 1.0, "part": math.nan}
+    return {"part": 1.0, "total": math.nan}
+
+def huge(told):
+    return {"total": 1e308, "part": 1e308}
+
+def my_share_cut(told):
+    return 0.5
+
+def described(told):
+    return {"total": 0.5, "method": "mine", "inf": math.inf, "setting_rate": 0.25}
+
+def random(told):
+    return np.random.default_rng().uniform()
 
 def least(told):
     return -math.inf
@@ -49,11 +63,11 @@ def raises(told):
     return told.radius + 1.0
 
 def moody(told):
-    return {"total": 1.0, "low" if told.losses.mean() < 0.5 else "high": 1.0}
+    return {"total": 0.9, "low" if told.losses.mean() < 0.5 else "high": 1.0}
 
 number = 3
 """
-NAMES = ("betting", "parts", "nothing")
+NAMES = ("betting", "parts", "nothing", "huge", "my_share_cut", "described")
 DELTA = 0.1
 
 
@@ -93,7 +107,12 @@ def test_a_bound_of_ones_own_is_used_as_the_librarys(place):
     assert parts.terms["kl"] == 0.0  # the policy of a fold has not seen the other
     # δ is halved, and each fold counts in its own unit: (30·2 + 20·5)/50
     assert parts.terms["rest"] == pytest.approx(DELTA / 2 * 3.2, rel=1e-12)
-    assert found["bounds_of_mine:nothing"].value == pytest.approx(3.2)
+    # no more than the range is ever said, and terms that are no numbers are left out
+    for name in ("nothing", "huge"):
+        assert found[f"bounds_of_mine:{name}"].value == pytest.approx(3.2)
+        assert not found[f"bounds_of_mine:{name}"].terms
+    assert found["bounds_of_mine:described"].terms == {"setting_rate": 0.25}
+    assert not found["bounds_of_mine:my_share_cut"].is_share
 
 
 def test_other_problems_take_the_same_bounds(place):
@@ -112,7 +131,7 @@ def test_other_problems_take_the_same_bounds(place):
     assert (mine.policy, mine.share_cut) == ("finetuned", betting.share_cut)
     parts = own["finetuned_bounds_of_mine:parts"]
     assert parts.value == pytest.approx(sum(parts.terms.values()), rel=1e-12)
-    assert parts.terms["least"] == pytest.approx((30 * -2.0 + 20 * -1.0) / 50)
+    assert parts.terms["range_begins"] == pytest.approx((30 * -2.0 + 20 * -1.0) / 50)
     high = (30 * 1.0 + 20 * 4.0) / 50
     assert own["finetuned_bounds_of_mine:nothing"].value == pytest.approx(high)
 
@@ -120,8 +139,10 @@ def test_other_problems_take_the_same_bounds(place):
 @pytest.mark.parametrize(
     ("path", "complaint"),
     [
-        ("bounds_of_mine:nan", "the bound returned NaN as part at n = 8"),
-        ("bounds_of_mine:least", "total is -inf"),
+        ("bounds_of_mine:nan", "the bound returned NaN at n = 8"),
+        ("bounds_of_mine:least", "the bound returned -inf"),
+        ("bounds_of_mine:random", "bounds_of_mine:random is random"),
+        ("bounds_of_mine:betting,", "MODULE:FUNCTION, got ''"),
         ("bounds_of_mine:raises", "the bound raised TypeError"),
         ("bounds_of_mine:number", "no function but int"),
         ("bounds_of_mine:absent", "has no absent"),
@@ -135,6 +156,19 @@ def test_what_is_no_bound_is_refused_before_anything_runs(
     assert cli.main(["validate", "--bound", path, "--out", "made"]) == 2
     assert complaint in capfd.readouterr().err
     assert not pathlib.Path("made").exists()
+
+
+def test_a_bound_may_not_change_what_all_results_depend_on(place):
+    pathlib.Path("settles.py").write_text(
+        "import jax\njax.config.update('jax_enable_x64', True)\n"
+        "def mine(told):\n    print('hello')\n    return 1.0\n"
+    )
+    before = jax.config.jax_enable_x64
+    try:
+        with pytest.raises(UsageError, match="settles:mine sets jax_enable_x64 = True"):
+            own_bounds.load("settles:mine")
+    finally:
+        jax.config.update("jax_enable_x64", before)
 
 
 def test_terms_that_come_and_go_are_refused(place):

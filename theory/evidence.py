@@ -1,5 +1,6 @@
 """What a bound is told about a policy, and how its answer is read."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ class Evidence(NamedTuple):
       parameter_norms: distance moved in fine-tuning, one number a parameter array.
       observation_losses: (n, l) losses of l held-out observations of each instance of
         `losses`, which holds the first. Those of one instance are not independent.
-      loss_range: the cost is the loss times this, in the unit of the cost.
+      loss_range: what costs differ by, in their unit, whose losses differ by 1.
     """
 
     losses: Float[np.ndarray, "n"]
@@ -164,26 +165,30 @@ def ask(
 
 
 def terms_of(answer: Any) -> dict[str, float]:
-    """The numbers in what a bound returned, by name.
+    """The finite numbers in what a bound returned, by name.
 
     Args:
-      answer: a real number, a mapping, or a NamedTuple, with `total`.
+      answer: a real number, a mapping, a NamedTuple or a dataclass, with `total`.
 
     Returns:
-      `total` first, then the other terms, if there are names.
+      `total` first, possibly infinite, then the other terms that are finite numbers.
 
     Raises:
-      BoundError: `total_of` refuses the answer or one of its terms.
+      BoundError: `total_of` refuses the answer.
     """
     found = {"total": total_of(answer)}
-    named = answer._asdict() if hasattr(answer, "_asdict") else answer
-    if not isinstance(named, Mapping):
-        return found
-    for name, term in named.items():
+    named = answer
+    if hasattr(answer, "_asdict"):
+        named = answer._asdict()
+    elif dataclasses.is_dataclass(answer):
+        named = {f.name: getattr(answer, f.name) for f in dataclasses.fields(answer)}
+    for name, term in named.items() if isinstance(named, Mapping) else ():
         try:
-            found.setdefault(str(name), total_of(term))
-        except BoundError as error:
-            raise BoundError(f"{error} as {name}") from None
+            value = total_of(term)
+        except BoundError:
+            continue
+        if math.isfinite(value):
+            found.setdefault(str(name), value)
     return found
 
 

@@ -5,6 +5,7 @@ import io
 import json as json_
 import os
 import pathlib
+import re
 from typing import Any, NamedTuple
 
 import jax
@@ -24,6 +25,8 @@ from ptft_jax.commands import common
 from ptft_jax.errors import UsageError
 from ptft_jax.grid import Grid
 from ptft_jax.sweep import State
+
+PLACE = re.compile(r"^\S+\.py:\d+: ")  # of an error
 
 
 class SweepOptions(NamedTuple):
@@ -159,7 +162,7 @@ def _show(found: Grid, state: State, summary: dict[str, Any], options) -> None:
     )
     for line, count in summary["errors"].items():
         print(f"failed in {count} cells: {line}")
-    told = " ".join(summary["errors"]).lower()
+    told = " ".join(PLACE.sub("", line) for line in summary["errors"]).lower()
     if "memory" in told or "resource_exhausted" in told:
         print("a smaller --chunk takes less memory")
     if summary["not_finite"]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ptft_jax import experiment, progress, report, store, terminal
 from ptft_jax.draws import Cell
+from ptft_jax.errors import UsageError
 from ptft_jax.experiment import RunCell
 from ptft_jax.lab import Lab
 from ptft_jax.method.lab import ProblemLab
@@ -40,6 +41,7 @@ def run(
 
     Raises:
       KeyboardInterrupt: saying how much was kept.
+      UsageError: a bound of the user's own failed; the same.
     """
     with progress.watch(sum(map(experiment.weight, todo)), quiet) as watched:
         for note in notes:
@@ -51,6 +53,12 @@ def run(
             raise KeyboardInterrupt(
                 f"interrupted: {len(found.records)} of {len(todo)} cells are finished "
                 f"and kept in {folder}; the same command goes on from there"
+            ) from None
+        except UsageError as error:
+            found = store.find(folder, [experiment.config_of(room, c) for c in todo])
+            raise UsageError(
+                f"{error}; {len(found.records)} of {len(todo)} cells are finished and "
+                f"kept in {folder}"
             ) from None
         watched.stage("writing the report")
         report.write(result)

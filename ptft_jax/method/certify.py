@@ -36,6 +36,7 @@ MEANING = (
 
 
 GAIN = "finetuned_gain_over_pretrained"
+RANGE_BEGINS = "range_begins"  # a term of bounds of one's own
 
 
 class Statement(NamedTuple):
@@ -48,8 +49,8 @@ class Statement(NamedTuple):
       empirical: what was measured on the scored instances.
       share_cut: of the scored instances, whose cost or loss was above the range.
       policy: whose cost it bounds; None for the gain.
-      terms: of a bound of one's own, what it says its value is made of, beside `least`,
-        the lower end of the range of costs.
+      terms: of a bound of one's own, what it says its value is made of, beside
+        `RANGE_BEGINS`, the lower end of the range of costs.
     """
 
     name: str
@@ -121,7 +122,7 @@ def statements(
             )
             least = mean([h.low for h in halves])
             total = least + terms.pop("total")
-            terms = {"least": least, **terms} if terms else None
+            terms = {**terms, RANGE_BEGINS: least} if terms else None
             made.append(Statement(f"{name}_{mine}", total, *measured, name, terms))
     if "finetuned" in found[0]:
         made.append(_gain(found, halves, mean, delta))

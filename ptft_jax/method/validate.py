@@ -15,7 +15,7 @@ import numpy as np
 from ptft_jax import shapes
 from ptft_jax.draws import Cell
 from ptft_jax.method import certify, crossfit, finetune
-from ptft_jax.method.certify import GAIN
+from ptft_jax.method.certify import GAIN, RANGE_BEGINS
 from ptft_jax.method.lab import Drawn, ProblemLab, Report, decisions, draw
 from ptft_jax.problems.problem import ProblemWorld, pad
 from ptft_jax.streams import cell_key
@@ -87,7 +87,7 @@ def _bounds(lab: ProblemLab, cell: Cell, seen: Any) -> list[dict[str, Any]]:
         terms = {"empirical": made.empirical + by}
         terms["deviation"] = made.value - made.empirical
         if made.terms:
-            terms = {**made.terms, "least": made.terms["least"] + by}
+            terms = {**made.terms, RANGE_BEGINS: made.terms[RANGE_BEGINS] + by}
         terms = {"total": value, **terms}
         rows += [{**common, "term": term, "value": v} for term, v in terms.items()]
     return rows
@@ -105,6 +105,9 @@ def run_cell(
 
     Returns:
       A JSON-serialisable record: `risks`, `bounds`, what was chosen, seconds.
+
+    Raises:
+      UsageError: a bound of one's own is no number.
     """
     start = time.perf_counter()
     report("drawing")

@@ -131,7 +131,8 @@ def _bounds(axis, result: Result, part: Part) -> None:
     own = [name for name in found if is_own(name) and name.startswith("tuned_")]
     shown = dict(zip(own, zip(own, itertools.cycle(OWN), strict=False), strict=True))
     for name, (label, color) in (CERTIFIED | shown).items():
-        _line(axis, found[name], label=label, color=color, ls=":", marker=".")
+        marker = "*" if name in shown else "."
+        _line(axis, found[name], label=label, color=color, ls=":", marker=marker)
     bayes = result.facts[part]["bayes"]
     tuned = curves.curves(result, part)["tuned"]
     cost = tuned._replace(mean=tuned.mean + bayes)
