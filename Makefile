@@ -4,9 +4,6 @@ PRESET ?= quick
 ARGS ?=
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# Halves the time of compiling, most of that of the tests where nothing is compiled yet;
-# of the pinned jax only, another might not know the flags.
-QUICK_COMPILES := --xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false
 LOCK := $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make lock'
@@ -22,7 +19,6 @@ validate: .venv/.runtime ## bounds against errors (PRESET=quick|full, ARGS='…'
 	$(BIN)/ptft validate --preset $(PRESET) $(ARGS)
 
 test: .venv/.test ## the default tests (ARGS='-k name' selects)
-	XLA_FLAGS="$(QUICK_COMPILES) $$XLA_FLAGS" \
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.test ## style of the code, no change

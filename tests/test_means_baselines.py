@@ -182,7 +182,7 @@ def test_gaussian_rules_follow_shift_and_scale():
     moved = means_gaussian.Seen(4.0 * seen.estimate - 9.0, 16.0 * seen.variance)
     for key, rule in RULES["gaussian"].items():
         expected = 4.0 * rule(seen) - 9.0
-        np.testing.assert_allclose(rule(moved), expected, atol=4e-2, err_msg=key)
+        np.testing.assert_allclose(rule(moved), expected, atol=2e-2, err_msg=key)
 
 
 def test_all_rules_are_finite_at_the_edges():
