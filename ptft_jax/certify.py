@@ -156,12 +156,10 @@ def cost_bounds(
         bound = UPPER[name]
         ends = [f.scale * bound(_cut(f, policy) / f.scale, delta / 2) for f in scores]
         out.append(Certificate(policy, f"{policy}_{name}", weigh(scores, ends), mean))
+    losses = [(_cut(fold, policy) / fold.scale, fold.scale) for fold in scores]
+    weighed = lambda ends: weigh(scores, ends)
     for name, (bound, _) in own.items():
-        folds = [
-            own_bounds.terms(name, bound, _cut(f, policy) / f.scale, delta / 2, f.scale)
-            for f in scores
-        ]
-        terms = own_bounds.over_folds(name, folds, lambda ends: weigh(scores, ends))
+        terms = own_bounds.over_folds(name, bound, losses, delta / 2, weighed)
         total = terms.pop("total")
         found = Certificate(policy, f"{policy}_{name}", total, mean, terms=terms)
         out.append(found)

@@ -48,9 +48,8 @@ def config_of(lab: Lab | ProblemLab, cell: Cell) -> store.Config:
     Returns:
       JSON-serialisable; its hash names the record.
     """
-    own = {name: bound.fingerprint for name, bound in lab.own.items()}
     return {
-        **({"bounds": own} if own else {}),
+        **own_bounds.identity(lab.own),
         "source": lab.source.identity,
         "weights": provenance.fingerprint(lab.params),
         "effort": _plain(asdict(lab.effort)),

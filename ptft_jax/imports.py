@@ -1,4 +1,4 @@
-"""Functions that a user names as MODULE:FUNCTION."""
+"""Bounds that a user names as MODULE:FUNCTION."""
 
 import importlib
 import pathlib
@@ -9,12 +9,11 @@ from typing import Any
 from ptft_jax.errors import UsageError
 
 
-def function(path: str, what: str) -> Callable:
+def function(path: str) -> Callable:
     """Imports a function from the working directory or from PYTHONPATH.
 
     Args:
       path: MODULE:FUNCTION.
-      what: it should be, for complaints, such as "a bound".
 
     Returns:
       The function.
@@ -24,7 +23,7 @@ def function(path: str, what: str) -> Callable:
     """
     module_name, _, name = path.partition(":")
     if not module_name or not name:
-        raise UsageError(f"{what} is given as MODULE:FUNCTION, got {path!r}")
+        raise UsageError(f"a bound is given as MODULE:FUNCTION, got {path!r}")
     here = str(pathlib.Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

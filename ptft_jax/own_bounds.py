@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -71,10 +71,9 @@ def load(paths: str | None) -> OwnBounds:
         return found
     for path in [part.strip() for part in paths.split(",")]:
         before = dict(jax.config.values)
-        # what a bound prints is no part of the output
         with contextlib.redirect_stdout(sys.stderr):
-            bound = imports.function(path, "a bound")
-            tried = [terms(path, bound, np.arange(8) % 2.0, 0.05) for _ in range(2)]
+            bound = imports.function(path)
+        tried = [terms(path, bound, np.arange(8) % 2.0, 0.05) for _ in range(2)]
         if tried[0] != tried[1]:
             raise UsageError(f"{path} is random: {tried[0]}, then {tried[1]}")
         for name, value in jax.config.values.items():
@@ -126,7 +125,9 @@ def terms(
     told = evidence.of_fixed_policy(np.array(losses, float), delta)
     told = told._replace(loss_range=scale)
     try:
-        found = evidence.ask(bound, told, evidence.terms_of)
+        # what a bound prints is no part of the output, which may be JSON
+        with contextlib.redirect_stdout(sys.stderr):
+            found = evidence.ask(bound, told, evidence.terms_of)
     except evidence.BoundError as error:
         raise UsageError(f"{name}: {error}") from error
     if found["total"] == -math.inf:
@@ -141,28 +142,46 @@ def terms(
 
 def over_folds(
     name: str,
-    folds: list[dict[str, float]],
+    bound: Bound,
+    folds: Iterable[tuple[Float[np.ndarray, "_"], float]],
+    delta: float,
     weigh: Callable[[list[float]], float],
 ) -> dict[str, float]:
-    """Every term over both folds.
+    """Every term over folds, each bounded at δ; or over the candidates of a mixture.
 
     Args:
       name: for complaints.
-      folds: `terms` of each.
-      weigh: mean over instances of a value that each fold has for its own.
+      bound: of one's own.
+      folds: losses in [0, 1] of each, and what a loss of 1 costs there.
+      delta: failure probability of each fold's bound, in (0, 1).
+      weigh: mean of a value that each fold has for its own.
 
     Returns:
       Terms by name; the total alone where a fold has no others.
 
     Raises:
-      UsageError: the folds do not have the same terms.
+      UsageError: `terms` refuses an answer, or the folds do not have the same terms.
     """
+    folds = [terms(name, bound, losses, delta, scale) for losses, scale in folds]
     names = ["total"]
     if all(len(fold) > 1 for fold in folds):
         names = list(folds[0])
         if any(set(fold) != set(names) for fold in folds):
             raise UsageError(f"{name}: it names other terms at other losses")
     return {term: weigh([fold[term] for fold in folds]) for term in names}
+
+
+def identity(own: OwnBounds) -> dict[str, dict[str, str]]:
+    """What bounds of one's own add to the configuration of a cell.
+
+    Args:
+      own: bounds by name.
+
+    Returns:
+      Fingerprints by name under `bounds`, or nothing where there are none.
+    """
+    found = {name: bound.fingerprint for name, bound in own.items()}
+    return {"bounds": found} if found else {}
 
 
 def is_own(name: str) -> bool:

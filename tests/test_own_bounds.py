@@ -48,6 +48,7 @@ def huge(told):
     return {"total": 1e308, "part": 1e308}
 
 def my_share_cut(told):
+    print("hello")
     return 0.5
 
 def described(told):
@@ -94,7 +95,7 @@ def folds(seed=0, sizes=(30, 20), scales=(2.0, 5.0)):
     )
 
 
-def test_a_bound_of_ones_own_is_used_as_the_librarys(place):
+def test_a_bound_of_ones_own_is_used_as_the_librarys(place, capsys):
     scores = folds()
     made = certify.cost_bounds(scores, "finetuned", DELTA, own=named(*NAMES))
     found = {statement.name.removeprefix("finetuned_"): statement for statement in made}
@@ -113,6 +114,8 @@ def test_a_bound_of_ones_own_is_used_as_the_librarys(place):
         assert not found[f"bounds_of_mine:{name}"].terms
     assert found["bounds_of_mine:described"].terms == {"setting_rate": 0.25}
     assert not found["bounds_of_mine:my_share_cut"].is_share
+    printed = capsys.readouterr()
+    assert (printed.out, "hello" in printed.err) == ("", True)
 
 
 def test_other_problems_take_the_same_bounds(place):

@@ -51,7 +51,7 @@ def run(
     name = path.replace(":", ".")
     folder = pathlib.Path(out or f"results/arena/{name}")
     common.check_place("--out", folder, is_folder=True)
-    bound = imports.function(path, "a bound")
+    bound = imports.function(path)
     with progress.watch(sum(SHARES.values()) - SKIPPED, quiet) as watched:
         begun: list[str] = []
 

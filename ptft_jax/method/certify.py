@@ -112,14 +112,8 @@ def statements(
         measured = mean(kept), over(name)
         made.append(Statement(f"{name}_betting", mean(ends), *measured, name))
         for mine, (bound, _) in own.items():
-            terms = own_bounds.over_folds(
-                mine,
-                [
-                    own_bounds.terms(mine, bound, fold[name], delta / 2, w)
-                    for w, fold in zip(wide, unit, strict=True)
-                ],
-                mean,
-            )
+            losses = zip([fold[name] for fold in unit], wide, strict=True)
+            terms = own_bounds.over_folds(mine, bound, losses, delta / 2, mean)
             least = mean([h.low for h in halves])
             total = least + terms.pop("total")
             terms = {**terms, RANGE_BEGINS: least} if terms else None

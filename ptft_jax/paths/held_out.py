@@ -76,15 +76,14 @@ def own(world: certified.World, sample: certified.Sample) -> list[certified.Row]
     costs = certified.held_out_costs(world, sample)
     scales = [problem.largest(problem.move(r)) for r in (0.0, *world.radii)]
     first, share, risk = problem.largest(0.0), delta / len(scales), world.bayes
-    found = []
+    mixed, found = lambda ends: float(sample.weights @ ends), []
     for name, (bound, _) in world.own.items():
-        say = lambda c, d, b, given=(name, bound): own_bounds.terms(*given, c / b, d, b)
-        terms = say(before, delta, first)
+        terms = own_bounds.terms(name, bound, before / first, delta, first)
         found += _rows(
             f"pretrained_{name}", terms, before, risk + world.pretrain, delta
         )
-        each = [say(c, share, b) for c, b in zip(costs, scales, strict=True)]
-        terms = own_bounds.over_folds(name, each, lambda v: float(sample.weights @ v))
+        losses = [(c / b, b) for c, b in zip(costs, scales, strict=True)]
+        terms = own_bounds.over_folds(name, bound, losses, share, mixed)
         kept = sample.weights @ costs
         found += _rows(f"tuned_{name}", terms, kept, risk + sample.tuned, delta)
     return found

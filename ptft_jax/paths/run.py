@@ -5,7 +5,7 @@ import pathlib
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ptft_jax import compilation, provenance, result_tables, store
+from ptft_jax import compilation, own_bounds, provenance, result_tables, store
 from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.paths import part, policy, setups, worlds
 from ptft_jax.paths.part import Row
@@ -65,9 +65,8 @@ def config_of(each: Part, settings: Settings, own: OwnBounds = NONE) -> store.Co
     Returns:
       JSON-serialisable; its hash names the record.
     """
-    bounds = {name: bound.fingerprint for name, bound in own.items()}
-    given = {"bounds": bounds} if bounds else {}
-    text = json.dumps({"paths": each._asdict(), **asdict(settings), **given})
+    given = {**asdict(settings), **own_bounds.identity(own)}
+    text = json.dumps({"paths": each._asdict(), **given})
     return json.loads(text)
 
 
