@@ -25,11 +25,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float64, Key
 
-from ptft_jax import crossfit, own_bounds
+from ptft_jax import crossfit
 from ptft_jax.crossfit import Half, Scores
 from ptft_jax.finetune import Fit
 from ptft_jax.model import Network
-from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.types import Portfolio
 from theory import certificates
 
@@ -63,7 +62,6 @@ class Certificate(NamedTuple):
       value: the bound, in units of cost; a share for `…_share_cut`.
       empirical: what was measured on the scored instances, in the same units.
       against: the policy that a gain is over; None for a cost.
-      terms: of a bound of one's own, what it says its value is made of.
     """
 
     policy: str
@@ -71,7 +69,6 @@ class Certificate(NamedTuple):
     value: float
     empirical: float
     against: str | None = None
-    terms: dict[str, float] | None = None
 
     @property
     def is_gain(self) -> bool:
@@ -81,7 +78,7 @@ class Certificate(NamedTuple):
     @property
     def is_share(self) -> bool:
         """Whether it is about the share of instances whose cost was cut."""
-        return self.name.endswith("_share_cut") and not own_bounds.is_own(self.name)
+        return self.name.endswith("_share_cut")
 
 
 class Certified(NamedTuple):
@@ -124,7 +121,16 @@ def weigh(scores: tuple[Scores, Scores], values: list[float]) -> float:
     return float(np.dot(sizes, values) / sum(sizes))
 
 
-def _cut(fold: Scores, method: str) -> Float64[np.ndarray, "l"]:
+def cut(fold: Scores, method: str) -> Float64[np.ndarray, "l"]:
+    """Costs of a fold's instances, cut at its scale.
+
+    Args:
+      fold: scores of one fold.
+      method: which of those scored.
+
+    Returns:
+      min(cost, b), in [0, b].
+    """
     return np.minimum(fold.costs[method], fold.scale)
 
 
@@ -133,7 +139,6 @@ def cost_bounds(
     policy: str,
     delta: float,
     names: tuple[str, ...] = tuple(UPPER),
-    own: OwnBounds = NONE,
 ) -> list[Certificate]:
     """Upper bounds on the mean cut cost of a policy, and on the share that is cut.
 
@@ -142,27 +147,16 @@ def cost_bounds(
       policy: which of the scored methods.
       delta: failure probability of each bound, in (0, 1).
       names: of the bounds, among `UPPER`.
-      own: bounds of one's own by name, told of each fold as of a fixed policy.
 
     Returns:
       One statement for each name, then the Clopper–Pearson share.
-
-    Raises:
-      UsageError: a bound of one's own is no number.
     """
-    mean = weigh(scores, [float(_cut(fold, policy).mean()) for fold in scores])
+    mean = weigh(scores, [float(cut(fold, policy).mean()) for fold in scores])
     out = []
     for name in names:
         bound = UPPER[name]
-        ends = [f.scale * bound(_cut(f, policy) / f.scale, delta / 2) for f in scores]
+        ends = [f.scale * bound(cut(f, policy) / f.scale, delta / 2) for f in scores]
         out.append(Certificate(policy, f"{policy}_{name}", weigh(scores, ends), mean))
-    losses = [(_cut(fold, policy) / fold.scale, fold.scale) for fold in scores]
-    weighed = lambda ends: weigh(scores, ends)
-    for name, (bound, _) in own.items():
-        terms = own_bounds.over_folds(name, bound, losses, delta / 2, weighed)
-        total = terms.pop("total")
-        found = Certificate(policy, f"{policy}_{name}", total, mean, terms=terms)
-        out.append(found)
     over = [int((fold.costs[policy] > fold.scale).sum()) for fold in scores]
     return [*out, _share(scores, policy, f"{policy}_share_cut", over, delta)]
 
@@ -217,7 +211,6 @@ def certify(
     delta: float = 0.05,
     report: Callable[[str], None] = lambda stage: None,
     size: int | None = None,
-    own: OwnBounds = NONE,
 ) -> Certified:
     """Cross-fits the portfolio and states all that can be certified.
 
@@ -230,7 +223,6 @@ def certify(
       delta: failure probability of each statement, in (0, 1).
       report: called with what is done next.
       size: to pad the folds to, as for `crossfit.cross_fit`.
-      own: bounds of one's own by name, on the cost of every policy.
 
     Returns:
       The statements, the folds and their scores.
@@ -243,7 +235,7 @@ def certify(
     scores = crossfit.score(network, portfolio, halves, score_key)
     found: list[Certificate] = []
     for policy in halves[0].policies:
-        found += cost_bounds(scores, policy, delta, own=own)
+        found += cost_bounds(scores, policy, delta)
     for new, old in halves[0].ranges:
         found += gain_bounds(scores, new, old, delta)
     return Certified(tuple(found), halves, scores, delta)

@@ -78,8 +78,8 @@ def validate(
         quick (about two minutes on two cores).
       out: Folder of the results. Default results/NAME.
       bound: A bound of your own as MODULE:FUNCTION, or several separated by commas,
-        judged beside the others; what `ptft arena` takes (try it there first). With
-        another bound, or an edited one, all cells are computed anew.
+        judged beside the others; what `ptft arena` takes (try it there first). Cells
+        that are finished serve any bound.
       weights: A network made by `ptft pretrain` instead of the one that is shipped.
       drop_unusable: Leave out instances with fewer than 2 observations or with all
         observations equal, instead of refusing the file.

@@ -102,7 +102,7 @@ def paths(
       out: Folder of the results. Default results/paths-PRESET.
       bound: A bound of your own as MODULE:FUNCTION, or several separated by commas, on
         the cost of the pretrained and of the tuned policy; what `ptft arena` takes.
-        With another bound, or an edited one, everything is computed anew.
+        What is finished serves any bound.
       quiet: No progress and no text; only errors.
       json: Print a summary as JSON.
     """

@@ -12,6 +12,7 @@ from ptft_jax import (
     law_rows,
     mismatch_rows,
     own_bounds,
+    own_rows,
     provenance,
     result_tables,
     store,
@@ -22,6 +23,7 @@ from ptft_jax.certify import MEANING
 from ptft_jax.draws import Cell
 from ptft_jax.lab import Lab
 from ptft_jax.method.lab import ProblemLab
+from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.progress import Progress
 from ptft_jax.result_tables import Row
 
@@ -49,7 +51,6 @@ def config_of(lab: Lab | ProblemLab, cell: Cell) -> store.Config:
       JSON-serialisable; its hash names the record.
     """
     return {
-        **own_bounds.identity(lab.own),
         "source": lab.source.identity,
         "weights": provenance.fingerprint(lab.params),
         "effort": _plain(asdict(lab.effort)),
@@ -81,6 +82,7 @@ def run(
     progress: Progress,
     settings: dict[str, Any],
     run_cell: RunCell | None = None,
+    own: OwnBounds = NONE,
 ) -> Result:
     """Computes the cells that are not finished yet and writes the run's tables.
 
@@ -94,9 +96,14 @@ def run(
       progress: told in units of `weight`.
       settings: what the user asked for, kept in the manifest.
       run_cell: `(lab, cell, report) -> record`; `validate.run_cell` where None.
+      own: bounds of the user's own by name, judged on the losses that records keep: a
+        new one needs no cell anew.
 
     Returns:
       The tables.
+
+    Raises:
+      UsageError: a bound of the user's own is no number.
     """
     configs = [config_of(lab, cell) for cell in todo]
     names = [store.cell_id(config) for config in configs]
@@ -105,7 +112,8 @@ def run(
         progress.note(f"warning: {complaint}")
     if found.foreign:
         progress.note(f"{found.foreign} cells of other runs in {folder} are left alone")
-    records, started = dict(found.records), datetime.now(UTC)
+    started = datetime.now(UTC)
+    records = {name: own_rows.extend(r, own) for name, r in found.records.items()}
     if records:
         progress.note(f"{len(records)} of {len(todo)} cells are finished already")
     begin = time.perf_counter()
@@ -116,12 +124,13 @@ def run(
                 progress.advance(weight(cell))
                 continue
             record = _finish(lab, cell, config, folder, progress, run_cell)
-            records[names[i - 1]] = record
+            records[names[i - 1]] = own_rows.extend(record, own)
             made.append(names[i - 1])
             progress.advance(weight(cell), _line(record, i, len(todo)))
             compilation.spare_mappings()
     finally:
         manifest = _manifest(lab, todo, settings)
+        manifest["bounds"] = own_bounds.fingerprints(own)
         manifest["cells"] = {
             "asked": names,
             "finished": len(records),

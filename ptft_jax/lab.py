@@ -22,7 +22,6 @@ from ptft_jax import (
 from ptft_jax.draws import Cell, Draw
 from ptft_jax.finetune import FinetuneConfig, Finetuned
 from ptft_jax.model import Network
-from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.sources import Source
 from ptft_jax.streams import cell_key
 
@@ -91,7 +90,6 @@ class Lab(NamedTuple):
     fit: finetune.Fit
     fit_scratch: finetune.Fit
     synthetic: synthetic.Losses
-    own: OwnBounds = NONE
 
 
 def open_lab(
@@ -100,7 +98,6 @@ def open_lab(
     params: Any,
     effort: Effort,
     delta: float,
-    own: OwnBounds = NONE,
 ) -> Lab:
     """Prepares a run; programs compiled for one cell serve the others.
 
@@ -110,7 +107,6 @@ def open_lab(
       params: pretrained.
       effort: how much is computed.
       delta: failure probability of each bound.
-      own: bounds of one's own by name.
 
     Returns:
       What `run_cell` needs.
@@ -119,7 +115,7 @@ def open_lab(
     fit_scratch = finetune.make_fit(network, effort.scratch)
     losses = synthetic.make_losses(network, params, effort.portfolios)
     shared = source, network, params, effort, delta
-    return Lab(*shared, fit, fit_scratch, losses, own)
+    return Lab(*shared, fit, fit_scratch, losses)
 
 
 _init_params = jax.jit(pretrain.init_params, static_argnums=0)

@@ -10,9 +10,8 @@ import hashlib
 import inspect
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -34,21 +33,7 @@ MEANING = {
         "where that range does."
     )
 }
-
-
-class OwnBound(NamedTuple):
-    """A bound of one's own.
-
-    Attributes:
-      bound: from `Evidence` to a number, or to named terms with `total`.
-      fingerprint: changes when the bound does; cells of another are computed again.
-    """
-
-    bound: Bound
-    fingerprint: str
-
-
-OwnBounds = Mapping[str, OwnBound]  # by MODULE:FUNCTION
+OwnBounds = Mapping[str, Bound]  # by MODULE:FUNCTION
 NONE: OwnBounds = MappingProxyType({})
 
 
@@ -56,8 +41,7 @@ def load(paths: str | None) -> OwnBounds:
     """Imports bounds from the working directory or from PYTHONPATH, and tries them.
 
     Args:
-      paths: MODULE:FUNCTION, several separated by commas; None for none. An edit of
-        MODULE changes the fingerprint, one of what it imports does not.
+      paths: MODULE:FUNCTION, several separated by commas; None for none.
 
     Returns:
       The bounds by path.
@@ -66,7 +50,7 @@ def load(paths: str | None) -> OwnBounds:
       UsageError: one cannot be imported, is random, gives no number on losses of 0 and
         1, or changes JAX's settings, on which all results depend.
     """
-    found: dict[str, OwnBound] = {}
+    found: dict[str, Bound] = {}
     if paths is None:
         return found
     for path in [part.strip() for part in paths.split(",")]:
@@ -83,20 +67,8 @@ def load(paths: str | None) -> OwnBounds:
                     "change all results; compute in numpy, or inside "
                     "`with jax.enable_x64(True):`"
                 )
-        found[path] = OwnBound(bound, _fingerprint(path))
+        found[path] = bound
     return found
-
-
-def _fingerprint(path: str) -> str:
-    module = sys.modules[path.split(MARK)[0]]
-    try:
-        content = inspect.getsource(module)
-    except (OSError, TypeError):
-        raise UsageError(
-            f"{path}: the source of {module.__name__} cannot be read, so that an edit "
-            "would go unseen; put the bound in a file"
-        ) from None
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def terms(
@@ -140,48 +112,23 @@ def terms(
     }
 
 
-def over_folds(
-    name: str,
-    bound: Bound,
-    folds: Iterable[tuple[Float[np.ndarray, "_"], float]],
-    delta: float,
-    weigh: Callable[[list[float]], float],
-) -> dict[str, float]:
-    """Every term over folds, each bounded at δ; or over the candidates of a mixture.
-
-    Args:
-      name: for complaints.
-      bound: of one's own.
-      folds: losses in [0, 1] of each, and what a loss of 1 costs there.
-      delta: failure probability of each fold's bound, in (0, 1).
-      weigh: mean of a value that each fold has for its own.
-
-    Returns:
-      Terms by name; the total alone where a fold has no others.
-
-    Raises:
-      UsageError: `terms` refuses an answer, or the folds do not have the same terms.
-    """
-    folds = [terms(name, bound, losses, delta, scale) for losses, scale in folds]
-    names = ["total"]
-    if all(len(fold) > 1 for fold in folds):
-        names = list(folds[0])
-        if any(set(fold) != set(names) for fold in folds):
-            raise UsageError(f"{name}: it names other terms at other losses")
-    return {term: weigh([fold[term] for fold in folds]) for term in names}
-
-
-def identity(own: OwnBounds) -> dict[str, dict[str, str]]:
-    """What bounds of one's own add to the configuration of a cell.
+def fingerprints(own: OwnBounds) -> dict[str, str | None]:
+    """What the source of each bound was, for the manifest of a run.
 
     Args:
       own: bounds by name.
 
     Returns:
-      Fingerprints by name under `bounds`, or nothing where there are none.
+      SHA-256 of each one's module, without what it imports; None where no file has it.
     """
-    found = {name: bound.fingerprint for name, bound in own.items()}
-    return {"bounds": found} if found else {}
+    found: dict[str, str | None] = {}
+    for name in own:
+        try:
+            content = inspect.getsource(sys.modules.get(name.split(MARK)[0]))
+            found[name] = hashlib.sha256(content.encode()).hexdigest()
+        except (OSError, TypeError):
+            found[name] = None
+    return found
 
 
 def is_own(name: str) -> bool:

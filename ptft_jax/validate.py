@@ -12,6 +12,7 @@ from ptft_jax import (
     head_population,
     left_out,
     mismatch_rows,
+    own_rows,
     shapes,
     theory_rows,
 )
@@ -20,6 +21,7 @@ from ptft_jax.crossfit import Half
 from ptft_jax.draws import Cell, Draw
 from ptft_jax.head_population import Population
 from ptft_jax.lab import Lab, Report, decisions
+from ptft_jax.own_rows import Fold, Judged
 from ptft_jax.streams import cell_key
 from ptft_jax.types import Portfolio
 
@@ -149,8 +151,7 @@ def bounds(lab: Lab, truth: Truth, certified: Certified) -> list[dict[str, Any]]
       certified: the statements.
 
     Returns:
-      Rows of `bounds.csv`: `total`, then its terms, which add up to it but for those of
-      a bound of one's own.
+      Rows of `bounds.csv`: `total`, then its terms, which add up to it.
     """
     mean = lambda values: certify.weigh(certified.scores, list(values))
     rows = []
@@ -164,11 +165,34 @@ def bounds(lab: Lab, truth: Truth, certified: Certified) -> list[dict[str, Any]]
         holds = made.value <= true if made.is_gain else made.value >= true
         common = {"bound": made.name, "tier": "certified", "risk": true}
         common |= {"delta": lab.delta, "holds": bool(holds)}
-        deviation = made.value - made.empirical
-        terms = made.terms or {"empirical": made.empirical, "deviation": deviation}
-        terms = {"total": made.value, **terms}
+        terms = {"total": made.value, "empirical": made.empirical}
+        terms["deviation"] = made.value - made.empirical
         rows += [{**common, "term": term, "value": v} for term, v in terms.items()]
     return rows
+
+
+def judged(lab: Lab, truth: Truth, certified: Certified) -> list[Judged]:
+    """What a bound of one's own is told of every certified policy.
+
+    Args:
+      lab: what the cells have in common.
+      truth: of the certified policies.
+      certified: the folds' scores.
+
+    Returns:
+      One entry a policy; each fold is bounded at δ/2.
+    """
+    n = sum(len(fold.costs["saa"]) for fold in certified.scores)
+    found = []
+    for policy in certified.halves[0].policies:
+        cuts = [certify.cut(fold, policy) for fold in certified.scores]
+        folds = tuple(
+            Fold(cut / fold.scale, fold.scale, len(cut) / n)
+            for cut, fold in zip(cuts, certified.scores, strict=True)
+        )
+        risk = certify.weigh(certified.scores, list(truth.risk[policy]))
+        found.append(Judged(policy, folds, lab.delta, lab.delta / 2, risk))
+    return found
 
 
 def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
@@ -180,11 +204,11 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
       report: called with what is done next.
 
     Returns:
-      A JSON-serialisable record: `risks`, `bounds`, what was chosen, scales, seconds.
+      A JSON-serialisable record: `risks`, `bounds`, what bounds of one's own are told,
+      what was chosen, scales, seconds.
 
     Raises:
       ValueError: the source cannot give such a portfolio, or it is too small.
-      UsageError: a bound of one's own is no number.
     """
     start = time.perf_counter()
     report("drawing")
@@ -192,7 +216,7 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
     found, chosen = risks(lab, cell, drawn, report)
     key = cell_key(cell.seed, "certify", cell.n)
     given = lab.network, lab.params, drawn.portfolio, lab.fit, key, lab.delta, report
-    certified = certify.certify(*given, own=lab.own)
+    certified = certify.certify(*given)
     report("true risks")
     truth, populations = true_risks(lab, cell, certified)
     report("bounds")
@@ -207,6 +231,9 @@ def run_cell(lab: Lab, cell: Cell, report: Report = lambda stage: None) -> dict:
         "cell": asdict(cell),
         "risks": found,
         "bounds": rows,
+        own_rows.KEY: [
+            own_rows.to_record(each) for each in judged(lab, truth, certified)
+        ],
         "chosen": chosen,
         "scales": [half.scale for half in certified.halves],
         "wall_s": round(time.perf_counter() - start, 3),

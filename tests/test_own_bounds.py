@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import pathlib
 import sys
 
@@ -10,21 +11,14 @@ import numpy as np
 import pytest
 import tiny
 
-from ptft_jax import (
-    bound_figures,
-    certify,
-    cli,
-    data,
-    experiment,
-    lab,
-    own_bounds,
-    sources,
-)
+from ptft_jax import bound_figures, certify, cli, lab, own_bounds, own_rows
 from ptft_jax.aggregate import Mean
 from ptft_jax.crossfit import Scores
 from ptft_jax.errors import UsageError
 from ptft_jax.method import certify as certify_any
 from ptft_jax.method.crossfit import Half
+from ptft_jax.own_rows import Fold, Judged
+from theory import certificates
 
 BOUNDS = """
 import math
@@ -86,57 +80,81 @@ def named(*names):
     return own_bounds.load(",".join(f"bounds_of_mine:{name}" for name in names))
 
 
-def folds(seed=0, sizes=(30, 20), scales=(2.0, 5.0)):
-    draw = np.random.default_rng(seed)
-    costs = [b * draw.beta(1, 4, n) for n, b in zip(sizes, scales, strict=True)]
-    return tuple(
-        Scores({"saa": c, "finetuned": c}, b, {})
-        for c, b in zip(costs, scales, strict=True)
+def judged(begins=(0.0, 0.0), sizes=(30, 20), scales=(2.0, 5.0)):
+    """Two folds of cross-fitting, as a record gives them back."""
+    draw, n = np.random.default_rng(0), sum(sizes)
+    folds = tuple(
+        Fold(draw.beta(1, 4, k), b, k / n, least)
+        for k, b, least in zip(sizes, scales, begins, strict=True)
     )
+    made = Judged("finetuned", folds, DELTA, DELTA / 2, 0.1)
+    return own_rows.from_record(json.loads(json.dumps(own_rows.to_record(made))))
+
+
+def values(rows):
+    """Terms by name of each bound."""
+    found = {}
+    for row in rows:
+        name = row["bound"].removeprefix("finetuned_bounds_of_mine:")
+        found.setdefault(name, {})[row["term"]] = row["value"]
+    return found
 
 
 def test_a_bound_of_ones_own_is_used_as_the_librarys(place, capsys):
-    scores = folds()
-    made = certify.cost_bounds(scores, "finetuned", DELTA, own=named(*NAMES))
-    found = {statement.name.removeprefix("finetuned_"): statement for statement in made}
-    mine = found["bounds_of_mine:betting"]
-    assert mine.value == pytest.approx(found["betting"].value, rel=1e-12)
-    assert mine.empirical == found["betting"].empirical
-    parts = found["bounds_of_mine:parts"]
-    assert parts.value == pytest.approx(sum(parts.terms.values()), rel=1e-12)
-    assert parts.terms["mean"] == pytest.approx(parts.empirical, rel=1e-12)
-    assert parts.terms["kl"] == 0.0  # the policy of a fold has not seen the other
+    given = judged()
+    scores = tuple(
+        Scores({"saa": b * c, "finetuned": b * c}, b, {}) for c, b, _, _ in given.folds
+    )
+    library = {s.name: s for s in certify.cost_bounds(scores, "finetuned", DELTA)}
+    found = values(own_rows.rows(given, named(*NAMES)))
+    betting = library["finetuned_betting"]
+    assert found["betting"]["total"] == pytest.approx(betting.value, rel=1e-12)
+    assert found["betting"]["empirical"] == pytest.approx(betting.empirical, rel=1e-12)
+    parts = found["parts"]
+    total = parts.pop("total")
+    assert total == pytest.approx(sum(parts.values()), rel=1e-12)
+    assert parts["mean"] == pytest.approx(betting.empirical, rel=1e-12)
+    assert parts["kl"] == 0.0  # the policy of a fold has not seen the other
     # δ is halved, and each fold counts in its own unit: (30·2 + 20·5)/50
-    assert parts.terms["rest"] == pytest.approx(DELTA / 2 * 3.2, rel=1e-12)
+    assert parts["rest"] == pytest.approx(DELTA / 2 * 3.2, rel=1e-12)
     # no more than the range is ever said, and terms that are no numbers are left out
     for name in ("nothing", "huge"):
-        assert found[f"bounds_of_mine:{name}"].value == pytest.approx(3.2)
-        assert not found[f"bounds_of_mine:{name}"].terms
-    assert found["bounds_of_mine:described"].terms == {"setting_rate": 0.25}
-    assert not found["bounds_of_mine:my_share_cut"].is_share
+        assert found[name]["total"] == pytest.approx(3.2)
+        assert set(found[name]) == {"total", "empirical", "deviation"}
+    assert set(found["described"]) == {"total", "setting_rate"}
+    assert found["described"]["setting_rate"] == pytest.approx(0.25)
     printed = capsys.readouterr()
     assert (printed.out, "hello" in printed.err) == ("", True)
 
 
-def test_other_problems_take_the_same_bounds(place):
-    halves = (
-        Half(np.arange(30), np.arange(30), {}, -2.0, 1.0, 1.0),
-        Half(np.arange(20), np.arange(20), {}, -1.0, 4.0, 1.0),
+def test_a_range_of_costs_may_begin_anywhere(place):
+    begins = (-2.0, -1.0)
+    given = judged(begins, scales=(3.0, 5.0))
+    halves = tuple(
+        Half(np.arange(len(c)), np.arange(len(c)), {}, least, least + wide, 1.0)
+        for c, wide, _, least in given.folds
     )
-    draw = np.random.default_rng(0)
-    costs = [h.low + 3.0 * draw.beta(1, 4, h.others.size) for h in halves]
-    found = [{"pretrained": c, "finetuned": c} for c in costs]
-    made = certify_any.statements(found, halves, DELTA, named(*NAMES))
-    own = {statement.name: statement for statement in made}
-    betting = own["finetuned_betting"]
-    mine = own["finetuned_bounds_of_mine:betting"]
-    assert mine.value == pytest.approx(betting.value, rel=1e-12)
-    assert (mine.policy, mine.share_cut) == ("finetuned", betting.share_cut)
-    parts = own["finetuned_bounds_of_mine:parts"]
-    assert parts.value == pytest.approx(sum(parts.terms.values()), rel=1e-12)
-    assert parts.terms["range_begins"] == pytest.approx((30 * -2.0 + 20 * -1.0) / 50)
-    high = (30 * 1.0 + 20 * 4.0) / 50
-    assert own["finetuned_bounds_of_mine:nothing"].value == pytest.approx(high)
+    costs = [{"pretrained": least + b * c} for c, b, _, least in given.folds]
+    library = certify_any.statements(costs, halves, DELTA)
+    found = values(own_rows.rows(given, named(*NAMES)))
+    assert found["betting"]["total"] == pytest.approx(library[0].value, rel=1e-12)
+    parts = found["parts"]
+    total = parts.pop("total")
+    assert total == pytest.approx(sum(parts.values()), rel=1e-12)
+    assert parts["range_begins"] == pytest.approx((30 * -2.0 + 20 * -1.0) / 50)
+    assert found["nothing"]["total"] == pytest.approx((30 * 1.0 + 20 * 4.0) / 50)
+
+
+def test_a_mixture_is_bounded_by_its_candidates(place):
+    draw = np.random.default_rng(1)
+    candidates = [draw.beta(1, 3, 40) for _ in range(3)]
+    weights = (0.5, 0.2, 0.3)
+    folds = tuple(Fold(c, 2.0, w) for c, w in zip(candidates, weights, strict=True))
+    given = Judged("tuned", folds, DELTA, DELTA / 3, 0.0)
+    (total, *_) = own_rows.rows(given, named("betting"))
+    each = [2.0 * certificates.betting(c, DELTA / 3) for c in candidates]
+    assert total["value"] == pytest.approx(np.dot(weights, each), rel=1e-12)
+    assert (total["delta"], total["holds"]) == (DELTA, True)
 
 
 @pytest.mark.parametrize(
@@ -175,27 +193,10 @@ def test_a_bound_may_not_change_what_all_results_depend_on(place):
 
 
 def test_terms_that_come_and_go_are_refused(place):
-    low, high = (
-        Scores({"saa": np.zeros(4)}, 1.0, {}),
-        Scores({"saa": np.ones(4)}, 1.0, {}),
-    )
+    folds = Fold(np.zeros(4), 1.0, 0.5), Fold(np.ones(4), 1.0, 0.5)
+    given = Judged("saa", folds, DELTA, DELTA / 2, 0.0)
     with pytest.raises(UsageError, match="bounds_of_mine:moody: it names other terms"):
-        certify.cost_bounds((low, high), "saa", DELTA, own=named("moody"))
-
-
-def test_an_edited_bound_is_another_run(place, monkeypatch):
-    names = [f"i{k}" for k in range(24)]
-    table = data.Table(names, tiny.demand(30, 24), None, None, None, [])
-    source = sources.FileSource("made.csv", table)
-    cell = sources.Cell("iid", 16, 4, 0.9, 0)
-    given = (source, tiny.NETWORK, tiny.params(), tiny.EFFORT, 0.05)
-    config = lambda own: experiment.config_of(lab.open_lab(*given, own), cell)
-    before = config(named("parts"))
-    assert before == config(named("parts"))
-    assert before != config({}) != config(named("betting"))
-    pathlib.Path("bounds_of_mine.py").write_text(BOUNDS + "\n# another\n")
-    monkeypatch.delitem(sys.modules, "bounds_of_mine")
-    assert before != config(named("parts"))
+        own_rows.rows(given, named("moody"))
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -203,10 +204,13 @@ def test_it_is_in_the_tables_and_on_the_screen(place, weights, monkeypatch, capf
     monkeypatch.setitem(lab.EFFORTS, "quick", tiny.EFFORT)
     line = ["validate", "--world", "lognormal", "--n", "8", "--observations", "3"]
     line += ["--seeds", "1", "--preset", "quick", "--weights", weights, "--out", "made"]
+    assert cli.main(line) == 0
     own = "bounds_of_mine:parts,bounds_of_mine:betting"
+    capfd.readouterr()
     assert cli.main([*line, "--bound", own]) == 0
-    shown = capfd.readouterr().out
-    assert "finetuned, bounds_of_mine:parts" in shown
+    shown = capfd.readouterr()
+    assert "1 of 1 cells are finished already" in shown.err
+    assert "finetuned, bounds_of_mine:parts" in shown.out
     with pathlib.Path("made/bounds.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if ":" in row["bound"]]
     name = "finetuned_bounds_of_mine:parts"
@@ -214,6 +218,21 @@ def test_it_is_in_the_tables_and_on_the_screen(place, weights, monkeypatch, capf
     assert terms == {"total", "mean", "kl", "rest"}
     assert {row["tier"] for row in rows} == {"certified"}
     assert "MODULE:FUNCTION" in pathlib.Path("made/report.html").read_text()
+    manifest = json.loads(pathlib.Path("made/manifest.json").read_text())
+    before = manifest["bounds"]
+    assert (set(before), len(manifest["cells"]["computed"])) == (set(own.split(",")), 0)
+    # an edited bound is judged on the cells that there are
+    edited = BOUNDS.replace('"rest": told.delta, "total": mean', '"total": 2.0 * mean')
+    pathlib.Path("bounds_of_mine.py").write_text(edited + "# edited\n")
+    monkeypatch.delitem(sys.modules, "bounds_of_mine")
+    importlib.invalidate_caches()
+    assert cli.main([*line, "--bound", own]) == 0
+    with pathlib.Path("made/bounds.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["bound"] == name]
+    assert [row["term"] for row in rows] == ["total", "mean", "kl"]
+    manifest = json.loads(pathlib.Path("made/manifest.json").read_text())
+    assert manifest["bounds"] != before
+    assert manifest["cells"]["computed"] == []
 
 
 def test_figures_show_it_beside_the_others():

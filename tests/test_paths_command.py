@@ -1,12 +1,12 @@
 import json
+import shutil
 
 import numpy as np
 import polars as pl
 import pytest
 
-from ptft_jax import cli, store
+from ptft_jax import cli, own_bounds, own_rows, store
 from ptft_jax.commands import paths as command
-from ptft_jax.own_bounds import OwnBound
 from ptft_jax.paths import curves, cut, run
 from ptft_jax.paths.gradients import GradientConfig
 from ptft_jax.paths.policy import PolicyConfig
@@ -34,7 +34,7 @@ def hoeffding(told):
     return certificates.hoeffding(told.losses, told.delta)
 
 
-OWN = {"mine:hoeffding": OwnBound(hoeffding, "first")}
+OWN = {"mine:hoeffding": hoeffding}
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +83,6 @@ def test_a_bound_of_ones_own_is_laid_beside_the_others(result):
         # wider than betting, at the same share of delta, over the same mixture
         looser = found["tuned_mine:hoeffding"].seeds > found["tuned_betting"].seeds
         assert looser.mean() > 0.9
-    edited = {"mine:hoeffding": OWN["mine:hoeffding"]._replace(fingerprint="second")}
-    configs = [run.config_of(PARTS[0], SETTINGS, own) for own in ({}, OWN, edited)]
-    assert len({store.cell_id(config) for config in configs}) == 3
 
 
 def test_no_law_or_rate_is_called_a_certificate(result):
@@ -108,7 +105,7 @@ def test_regrets_are_positive_and_fit_the_costs(result):
     assert full.pop() < bayes
 
 
-def test_finished_parts_are_not_measured_again(result, folder, monkeypatch):
+def test_finished_parts_are_not_measured_again(result, folder, tmp_path, monkeypatch):
     before = (folder / "risks.csv").read_text()
     measured = []
     monkeypatch.setattr(run, "_measure", lambda *given: measured.append(given))
@@ -117,17 +114,24 @@ def test_finished_parts_are_not_measured_again(result, folder, monkeypatch):
     assert (folder / "risks.csv").read_text() == before
     assert again.facts == result.facts
     table = pl.read_csv(folder / "bounds.csv")
+    # nor for another bound, which takes the place of the first
+    another = {"mine:empirical": lambda told: told.losses.mean()}
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    rows = run.run(PARTS, SETTINGS, copy, Silent(), another).bounds
+    found = {row["bound"] for row in rows if own_bounds.is_own(row["bound"])}
+    assert found == {"pretrained_mine:empirical", "tuned_mine:empirical"}
+    assert not measured
     assert table.columns == list(run.BOUNDS)
     assert table.columns[-1] == "mismatch"
 
 
 def recorded(result):
     """A measurement in no time: the part's finished record."""
-    found = store.find(result.folder, [run.config_of(p, SETTINGS, OWN) for p in PARTS])
+    found = store.find(result.folder, [run.config_of(p, SETTINGS) for p in PARTS])
     by_part = {
         Part(**record["config"]["paths"]): record for record in found.records.values()
     }
-    kept = ("risks", "bounds", "facts")
+    kept = ("risks", "bounds", "facts", own_rows.KEY)
     return lambda each, *given: {name: by_part[each][name] for name in kept}
 
 

@@ -63,7 +63,7 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
     compilation.full_precision()
     network, params = catalog.load(world.problem.name, weights)
     effort = lab.EFFORTS[preset]
-    room = lab.open_lab(world, network, params, effort, options.delta, own)
+    room = lab.open_lab(world, network, params, effort, options.delta)
     todo = experiment_cells.cells(grid, room.source)
     folder = pathlib.Path(options.out or f"results/{world.name}")
     common.check_place("--out", folder, is_folder=True)
@@ -74,6 +74,7 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
         folder,
         settings,
         run_cell=validate_.run_cell,
+        own=own,
         quiet=quiet,
         json=json,
     )

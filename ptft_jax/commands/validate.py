@@ -128,8 +128,8 @@ def run(
     folder = pathlib.Path(options.out or f"results/{source.name}")
     common.check_place("--out", folder, is_folder=True)
     effort = lab.EFFORTS[preset]
-    room = lab.open_lab(source, network, params, effort, options.delta, own)
+    room = lab.open_lab(source, network, params, effort, options.delta)
     settings = {**options._asdict(), **reading._asdict(), "preset": preset}
     return watched_run.run(
-        room, todo, folder, settings, notes=notes, quiet=quiet, json=json
+        room, todo, folder, settings, own=own, notes=notes, quiet=quiet, json=json
     )

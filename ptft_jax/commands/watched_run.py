@@ -11,6 +11,7 @@ from ptft_jax.errors import UsageError
 from ptft_jax.experiment import RunCell
 from ptft_jax.lab import Lab
 from ptft_jax.method.lab import ProblemLab
+from ptft_jax.own_bounds import NONE, OwnBounds
 
 
 def run(
@@ -20,6 +21,7 @@ def run(
     settings: dict[str, Any],
     *,
     run_cell: RunCell | None = None,
+    own: OwnBounds = NONE,
     notes: Iterable[str] = (),
     quiet: bool = False,
     json: bool = False,
@@ -32,6 +34,7 @@ def run(
       folder: of the run; made if absent.
       settings: what the user asked for, kept in the manifest.
       run_cell: as `experiment.run` takes it.
+      own: bounds of the user's own by name.
       notes: shown first.
       quiet: no progress, no table.
       json: print a summary as JSON.
@@ -47,7 +50,9 @@ def run(
         for note in notes:
             watched.note(note)
         try:
-            result = experiment.run(room, todo, folder, watched, settings, run_cell)
+            result = experiment.run(
+                room, todo, folder, watched, settings, run_cell, own
+            )
         except KeyboardInterrupt:
             found = store.find(folder, [experiment.config_of(room, c) for c in todo])
             raise KeyboardInterrupt(

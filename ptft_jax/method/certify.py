@@ -11,6 +11,7 @@ is at least the mean cut cost with probability ≥ 1 − δ; and the same for wh
 fine-tuning saves. δ is spent once for each statement.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,12 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float64, Key
 
-from ptft_jax import own_bounds
 from ptft_jax.method import crossfit
 from ptft_jax.method.crossfit import Half
 from ptft_jax.method.finetune import Fit
 from ptft_jax.method.network import Across
-from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.problems.problem import Problem, take
 from theory import certificates
 
@@ -36,21 +35,21 @@ MEANING = (
 
 
 GAIN = "finetuned_gain_over_pretrained"
-RANGE_BEGINS = "range_begins"  # a term of bounds of one's own
+
+
+Costs = dict[str, Float64[np.ndarray, "_"]]  # of a fold's policies on the other fold
 
 
 class Statement(NamedTuple):
     """One statement that holds with probability ≥ 1 − δ.
 
     Attributes:
-      name: `finetuned_betting`, `pretrained_betting` (upper bounds on a cost), those of
-        a bound of one's own, or `finetuned_gain_over_pretrained` (a lower bound).
+      name: `finetuned_betting`, `pretrained_betting` (upper bounds on a cost) or
+        `finetuned_gain_over_pretrained` (a lower bound).
       value: the bound, in units of cost.
       empirical: what was measured on the scored instances.
       share_cut: of the scored instances, whose cost or loss was above the range.
       policy: whose cost it bounds; None for the gain.
-      terms: of a bound of one's own, what it says its value is made of, beside
-        `RANGE_BEGINS`, the lower end of the range of costs.
     """
 
     name: str
@@ -58,22 +57,37 @@ class Statement(NamedTuple):
     empirical: float
     share_cut: float
     policy: str | None = None
-    terms: dict[str, float] | None = None
 
 
 class Certified(NamedTuple):
     """All statements of a portfolio, and what they were made from."""
 
     statements: tuple[Statement, ...]
+    scores: tuple[Costs, ...]
     halves: tuple[Half, Half]
     delta: float
 
 
+def unit_losses(found: Sequence[Costs], halves: tuple[Half, Half]) -> list[Costs]:
+    """Costs cut to the range of their fold, which becomes [0, 1].
+
+    Args:
+      found: costs of each fold's policies on the instances of the other.
+      halves: the folds.
+
+    Returns:
+      Losses, by fold and policy.
+    """
+    return [
+        {k: (c.clip(h.low, h.high) - h.low) / (h.high - h.low) for k, c in fold.items()}
+        for fold, h in zip(found, halves, strict=True)
+    ]
+
+
 def statements(
-    found: list[dict[str, Float64[np.ndarray, "l"]]],
+    found: list[Costs],
     halves: tuple[Half, Half],
     delta: float,
-    own: OwnBounds = NONE,
 ) -> tuple[Statement, ...]:
     """Bounds from the scores of both folds.
 
@@ -81,20 +95,13 @@ def statements(
       found: costs of each fold's policies on the instances of the other.
       halves: the folds.
       delta: failure probability of each statement, in (0, 1).
-      own: bounds of one's own by name, told of each fold as of a fixed policy.
 
     Returns:
       Cost bounds for each policy, then the gain where there is one.
-
-    Raises:
-      UsageError: a bound of one's own is no number.
     """
     sizes = np.array([len(half.others) for half in halves], float)
     mean = lambda values: float(sizes @ np.asarray(values) / sizes.sum())
-    unit = [
-        {k: (c.clip(h.low, h.high) - h.low) / (h.high - h.low) for k, c in fold.items()}
-        for fold, h in zip(found, halves, strict=True)
-    ]
+    unit = unit_losses(found, halves)
     wide = [h.high - h.low for h in halves]
     over = lambda name: mean(
         [(fold[name] > h.high).mean() for fold, h in zip(found, halves, strict=True)]
@@ -111,13 +118,6 @@ def statements(
         ]
         measured = mean(kept), over(name)
         made.append(Statement(f"{name}_betting", mean(ends), *measured, name))
-        for mine, (bound, _) in own.items():
-            losses = zip([fold[name] for fold in unit], wide, strict=True)
-            terms = own_bounds.over_folds(mine, bound, losses, delta / 2, mean)
-            least = mean([h.low for h in halves])
-            total = least + terms.pop("total")
-            terms = {**terms, RANGE_BEGINS: least} if terms else None
-            made.append(Statement(f"{name}_{mine}", total, *measured, name, terms))
     if "finetuned" in found[0]:
         made.append(_gain(found, halves, mean, delta))
     return tuple(made)
@@ -144,7 +144,6 @@ def certify(
     fit: Fit | None,
     key: Key[Array, ""],
     delta: float,
-    own: OwnBounds = NONE,
 ) -> Certified:
     """All statements about a portfolio.
 
@@ -156,7 +155,6 @@ def certify(
       fit: of `finetune.make_fit`, or None.
       key: typed PRNG key.
       delta: failure probability of each statement, in (0, 1).
-      own: bounds of one's own by name, on the cost of every policy.
 
     Returns:
       The statements.
@@ -172,4 +170,4 @@ def certify(
         scored = take(seen, jnp.asarray(half.others), crossfit.padded_size(seen, size))
         costs = crossfit.scores(network, problem, half, scored, row_key)
         found.append({name: cost[:size] for name, cost in costs.items()})
-    return Certified(statements(found, halves, delta, own), halves, delta)
+    return Certified(statements(found, halves, delta), tuple(found), halves, delta)

@@ -16,7 +16,6 @@ from ptft_jax.method import finetune
 from ptft_jax.method import network as network_
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
-from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.problems.problem import ProblemWorld, pad
 from ptft_jax.streams import cell_key
 
@@ -71,7 +70,6 @@ class ProblemLab(NamedTuple):
     params: Any
     effort: Effort
     delta: float
-    own: OwnBounds = NONE
 
 
 def open_lab(
@@ -80,7 +78,6 @@ def open_lab(
     params: Any,
     effort: Effort,
     delta: float,
-    own: OwnBounds = NONE,
 ) -> ProblemLab:
     """Prepares a run.
 
@@ -90,14 +87,13 @@ def open_lab(
       params: pretrained.
       effort: how much is computed.
       delta: failure probability of each bound.
-      own: bounds of one's own by name.
 
     Returns:
       What `run_cell` needs.
     """
     identity = {"world": world.name, "problem": world.problem.name}
     source = ProblemSource(world.name, identity)
-    return ProblemLab(source, world, network, params, effort, delta, own)
+    return ProblemLab(source, world, network, params, effort, delta)
 
 
 class Drawn(NamedTuple):

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ptft_jax import shapes
+from ptft_jax import own_rows, shapes
 from ptft_jax.draws import Cell
 from ptft_jax.method import certify, crossfit, finetune
-from ptft_jax.method.certify import GAIN, RANGE_BEGINS
+from ptft_jax.method.certify import GAIN, Certified
 from ptft_jax.method.lab import Drawn, ProblemLab, Report, decisions, draw
+from ptft_jax.own_rows import Fold, Judged
 from ptft_jax.problems.problem import ProblemWorld, pad
 from ptft_jax.streams import cell_key
 
@@ -67,14 +68,33 @@ def _truths(lab: ProblemLab, cell: Cell, halves) -> tuple[dict[str, float], floa
     return found, _unit(lab.world, fresh)[1]
 
 
-def _bounds(lab: ProblemLab, cell: Cell, seen: Any) -> list[dict[str, Any]]:
-    """Every certificate beside its truth, and its terms."""
+def _judged(
+    lab: ProblemLab, certified: Certified, truths: dict[str, float], shift: float
+) -> list[Judged]:
+    """What a bound of one's own is told of every policy; each fold's share is δ/2."""
+    unit = certify.unit_losses(certified.scores, certified.halves)
+    n = sum(len(half.others) for half in certified.halves)
+    found = []
+    for policy in unit[0]:
+        folds = tuple(
+            Fold(losses[policy], h.high - h.low, len(h.others) / n, h.low + shift)
+            for losses, h in zip(unit, certified.halves, strict=True)
+        )
+        risk = truths[policy] + shift
+        found.append(Judged(policy, folds, lab.delta, lab.delta / 2, risk))
+    return found
+
+
+def _bounds(
+    lab: ProblemLab, cell: Cell, seen: Any
+) -> tuple[list[dict[str, Any]], list[Judged]]:
+    """Every certificate beside its truth, its terms, and what they were made from."""
     problem = lab.world.problem
     fit = finetune.make_fit(problem, lab.network, lab.effort.finetune)
     key = cell_key(cell.seed, "certify", cell.n)
     padded = pad(seen, shapes.bucket(cell.n))
     certified = certify.certify(
-        lab.network, problem, lab.params, padded, fit, key, lab.delta, lab.own
+        lab.network, problem, lab.params, padded, fit, key, lab.delta
     )
     (truths, shift), rows = _truths(lab, cell, certified.halves), []
     for made in certified.statements:
@@ -86,11 +106,9 @@ def _bounds(lab: ProblemLab, cell: Cell, seen: Any) -> list[dict[str, Any]]:
         common |= {"delta": lab.delta, "holds": bool(holds)}
         terms = {"empirical": made.empirical + by}
         terms["deviation"] = made.value - made.empirical
-        if made.terms:
-            terms = {**made.terms, RANGE_BEGINS: made.terms[RANGE_BEGINS] + by}
         terms = {"total": value, **terms}
         rows += [{**common, "term": term, "value": v} for term, v in terms.items()]
-    return rows
+    return rows, _judged(lab, certified, truths, shift)
 
 
 def run_cell(
@@ -104,21 +122,20 @@ def run_cell(
       report: called with what is done next.
 
     Returns:
-      A JSON-serialisable record: `risks`, `bounds`, what was chosen, seconds.
-
-    Raises:
-      UsageError: a bound of one's own is no number.
+      A JSON-serialisable record: `risks`, `bounds`, what bounds of one's own are told,
+      what was chosen, seconds.
     """
     start = time.perf_counter()
     report("drawing")
     drawn = draw(lab.world, cell, "draw", cell.n)
     risks, chosen = _risks(lab, cell, drawn, report)
     report("certificates")
-    bounds = _bounds(lab, cell, drawn.seen)
+    bounds, judged = _bounds(lab, cell, drawn.seen)
     return {
         "cell": asdict(cell),
         "risks": risks,
         "bounds": bounds,
+        own_rows.KEY: [own_rows.to_record(each) for each in judged],
         "chosen": chosen,
         "wall_s": round(time.perf_counter() - start, 3),
     }

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.paths import problem as problem_
 from ptft_jax.paths.policy import Decided
 from ptft_jax.paths.problem import Problem
@@ -31,7 +30,6 @@ class World(NamedTuple):
       bayes: R*_Q.
       path_radius: position of the ball whose head ends the PAC-Bayes path.
       delta: δ.
-      own: bounds of the user's own by name.
     """
 
     problem: Problem
@@ -44,7 +42,6 @@ class World(NamedTuple):
     bayes: float
     path_radius: int
     delta: float
-    own: OwnBounds = NONE
 
 
 class Sample(NamedTuple):

@@ -4,7 +4,7 @@ import math
 
 from scipy import stats
 
-from ptft_jax import own_bounds
+from ptft_jax.own_rows import Fold, Judged
 from ptft_jax.paths import certified
 from theory import certificates
 
@@ -56,45 +56,31 @@ def betting(world: certified.World, sample: certified.Sample) -> list[certified.
     return found + certified.rows("tuned_gain", terms, gain, delta, is_gain=True)
 
 
-def own(world: certified.World, sample: certified.Sample) -> list[certified.Row]:
-    """Bounds of the user's own on the pretrained and the tuned policy, as `betting` is.
+def judged(world: certified.World, sample: certified.Sample) -> list[Judged]:
+    """What a bound of one's own is told: as `betting`, of the costs it is made from.
 
     Args:
-      world: its `own` are used.
+      world: what is known of the world.
       sample: one seed at one n.
 
     Returns:
-      Rows `pretrained_MODULE:FUNCTION` and `tuned_MODULE:FUNCTION`.
-
-    Raises:
-      UsageError: a bound is no number.
+      The pretrained policy on n instances at δ, and the tuned one, every candidate of
+      which is bounded at δ/(J+1) on the last n₂.
     """
-    if not world.own:
-        return []
     problem, decided, delta = world.problem, sample.decided, world.delta
-    before = problem.host_cost(decided.base, decided.label)
-    costs = certified.held_out_costs(world, sample)
+    first = problem.largest(0.0)
+    before = Fold(problem.host_cost(decided.base, decided.label) / first, first, 1.0)
     scales = [problem.largest(problem.move(r)) for r in (0.0, *world.radii)]
-    first, share, risk = problem.largest(0.0), delta / len(scales), world.bayes
-    mixed, found = lambda ends: float(sample.weights @ ends), []
-    for name, (bound, _) in world.own.items():
-        terms = own_bounds.terms(name, bound, before / first, delta, first)
-        found += _rows(
-            f"pretrained_{name}", terms, before, risk + world.pretrain, delta
-        )
-        losses = [(c / b, b) for c, b in zip(costs, scales, strict=True)]
-        terms = own_bounds.over_folds(name, bound, losses, share, mixed)
-        kept = sample.weights @ costs
-        found += _rows(f"tuned_{name}", terms, kept, risk + sample.tuned, delta)
-    return found
-
-
-def _rows(name, terms, costs, risk, delta) -> list[certified.Row]:
-    """Rows with the bound's own terms, or with the two that every bound has."""
-    if len(terms) == 1:
-        mean = float(costs.mean())
-        terms = {**terms, "empirical": mean, "deviation": terms["total"] - mean}
-    return certified.rows(name, terms, risk, delta)
+    costs = certified.held_out_costs(world, sample)
+    candidates = tuple(
+        Fold(cost / scale, scale, float(weight))
+        for cost, scale, weight in zip(costs, scales, sample.weights, strict=True)
+    )
+    risk, share = world.bayes, delta / len(scales)
+    return [
+        Judged("pretrained", (before,), delta, delta, risk + world.pretrain),
+        Judged("tuned", candidates, delta, share, risk + sample.tuned),
+    ]
 
 
 def references(world: certified.World, sample: certified.Sample) -> list[certified.Row]:

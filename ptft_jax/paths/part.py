@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ptft_jax import own_rows
 from ptft_jax.paths import (
     certified,
     cut,
@@ -42,7 +43,8 @@ def run(
       report: called with what is done next.
 
     Returns:
-      A JSON-serialisable record with `risks`, `bounds` and `facts`.
+      A JSON-serialisable record with `risks`, `bounds`, `facts` and what bounds of
+      one's own are told.
     """
     start = time.perf_counter()
     draw = worlds.drawer(setup.path_world, setup.mismatch, setup.m)
@@ -53,12 +55,13 @@ def run(
     on_host = Decided(*(np.asarray(leaf, np.float64) for leaf in decided))
     fit = heads.make_fit(setup.problem, effort.radii)
     risk = heads.make_risk(setup.problem, setup.fresh)
-    risks, bounds = [], []
+    risks, bounds, judged = [], [], []
     for each in n:
         report(f"heads, n = {each}")
-        more, some = _heads(setup, decided, on_host, each, fit, risk, effort)
+        more, some, told = _heads(setup, decided, on_host, each, fit, risk, effort)
         risks += more
         bounds += some
+        judged += told
     report("certificates of cut costs")
     bounds += _cut(setup, drawn, decided, n, fit, risk)
     risks += _gradients(setup, drawn[: effort.gradient_seeds], n, effort, report)
@@ -76,7 +79,8 @@ def run(
         "trivial": setup.problem.largest(0.0),
         "wall_s": round(time.perf_counter() - start, 1),
     }
-    return {"risks": risks, "bounds": bounds, "facts": facts}
+    found = {"risks": risks, "bounds": bounds, "facts": facts}
+    return {**found, own_rows.KEY: judged}
 
 
 def _risk_row(setup: Setup, n: int, seed: int, method: str, regret: float) -> Row:
@@ -87,7 +91,7 @@ def _risk_row(setup: Setup, n: int, seed: int, method: str, regret: float) -> Ro
 
 
 def _heads(setup: Setup, decided, on_host, n: int, fit, risk, effort: Effort):
-    """Rows of both tables for one n, all seeds."""
+    """Rows of both tables for one n, all seeds, and the losses they were made from."""
     n_fit = heads.num_fitted(n)
     begin = time.perf_counter()
     fits = fit(decided, n)
@@ -105,7 +109,7 @@ def _heads(setup: Setup, decided, on_host, n: int, fit, risk, effort: Effort):
     regrets = dict(zip(named, found, strict=False))
     along = found[len(named) :]
     wall = (time.perf_counter() - begin) / seeds / len(named)
-    risks, bounds = [], []
+    risks, bounds, judged = [], [], []
     for seed in range(seeds):
         whole = {"pretrained": setup.world.pretrain, "bayes": 0.0}
         whole |= {name: float(values[seed]) for name, values in regrets.items()}
@@ -123,10 +127,11 @@ def _heads(setup: Setup, decided, on_host, n: int, fit, risk, effort: Effort):
         rows = two_path_bound.bound(setup.world, sample)
         rows += path_bound.bound(setup.world, sample)
         rows += held_out.betting(setup.world, sample)
-        rows += held_out.own(setup.world, sample)
         rows += held_out.references(setup.world, sample)
         bounds += [{"n": n, "seed": seed, **row} for row in rows]
-    return risks, bounds
+        told = held_out.judged(setup.world, sample)
+        judged += [own_rows.to_record(each, n=n, seed=seed) for each in told]
+    return risks, bounds, judged
 
 
 def _cut(setup: Setup, drawn, decided, n, fit, risk) -> list[Row]:

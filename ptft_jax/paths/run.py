@@ -5,7 +5,14 @@ import pathlib
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from ptft_jax import compilation, own_bounds, provenance, result_tables, store
+from ptft_jax import (
+    compilation,
+    own_bounds,
+    own_rows,
+    provenance,
+    result_tables,
+    store,
+)
 from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.paths import part, policy, setups, worlds
 from ptft_jax.paths.part import Row
@@ -54,19 +61,17 @@ class Result(NamedTuple):
     folder: pathlib.Path
 
 
-def config_of(each: Part, settings: Settings, own: OwnBounds = NONE) -> store.Config:
+def config_of(each: Part, settings: Settings) -> store.Config:
     """All that decides a part's result.
 
     Args:
       each: the part.
       settings: of the run.
-      own: bounds of the user's own by name.
 
     Returns:
       JSON-serialisable; its hash names the record.
     """
-    given = {**asdict(settings), **own_bounds.identity(own)}
-    text = json.dumps({"paths": each._asdict(), **given})
+    text = json.dumps({"paths": each._asdict(), **asdict(settings)})
     return json.loads(text)
 
 
@@ -87,7 +92,8 @@ def run(
       settings: of all of them.
       folder: of the run; made if absent.
       progress: told in parts.
-      own: bounds of the user's own by name.
+      own: bounds of the user's own by name, judged on the losses that records keep: a
+        new one needs no part anew.
 
     Returns:
       The tables.
@@ -95,19 +101,19 @@ def run(
     Raises:
       UsageError: a bound of the user's own is no number.
     """
-    configs = [config_of(each, settings, own) for each in parts]
+    configs = [config_of(each, settings) for each in parts]
     found = store.find(folder, configs)
     for complaint in found.complaints:
         progress.note(f"warning: {complaint}")
-    records = dict(found.records)
+    records = {name: own_rows.extend(r, own) for name, r in found.records.items()}
     try:
         for each, config in zip(parts, configs, strict=True):
             name = store.cell_id(config)
             where = f"{each.world}, mismatch {each.mismatch:g}"
             if name not in records:
-                record = _measure(each, settings, folder, progress, own)
+                record = _measure(each, settings, folder, progress)
                 store.save(folder, config, record)
-                records[name] = record
+                records[name] = own_rows.extend(record, own)
                 compilation.spare_mappings()
             progress.advance(1.0, f"{where}: done")
     finally:
@@ -117,11 +123,11 @@ def run(
             for each, config, finished in zip(parts, configs, done, strict=True)
             if finished
         }
-        result = _write(kept, settings, folder)
+        result = _write(kept, settings, folder, own)
     return result
 
 
-def _measure(each: Part, settings: Settings, folder, progress, own) -> dict[str, Any]:
+def _measure(each: Part, settings: Settings, folder, progress) -> dict[str, Any]:
     path_world = worlds.WORLDS[each.world]
     m = settings.observations or path_world.observations
     where = f"{each.world}, mismatch {each.mismatch:g}"
@@ -134,14 +140,14 @@ def _measure(each: Part, settings: Settings, folder, progress, own) -> dict[str,
     )
     progress.stage(f"{where}: fresh instances")
     setup = setups.set_up(
-        path_world, each.mismatch, m, frozen, settings.effort, settings.delta, own
+        path_world, each.mismatch, m, frozen, settings.effort, settings.delta
     )
     report = lambda text: progress.stage(f"{where}: {text}")
     record = part.run(setup, settings.n, settings.seeds, settings.effort, report)
     return {**record, "versions": provenance.versions(), "device": provenance.device()}
 
 
-def _write(kept: dict[Part, dict], settings: Settings, folder) -> Result:
+def _write(kept: dict[Part, dict], settings: Settings, folder, own) -> Result:
     risks, bounds = [], []
     for each, record in kept.items():
         path_world = worlds.WORLDS[each.world]
@@ -158,6 +164,7 @@ def _write(kept: dict[Part, dict], settings: Settings, folder) -> Result:
     manifest = {
         "schema": store.SCHEMA,
         "settings": asdict(settings),
+        "bounds": own_bounds.fingerprints(own),
         "parts": [
             {**each._asdict(), **record["facts"]} for each, record in kept.items()
         ],

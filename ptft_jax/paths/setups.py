@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 
 from ptft_jax import head_gap, head_population
-from ptft_jax.own_bounds import NONE, OwnBounds
 from ptft_jax.paths import certified, policy, predicted, problem, worlds
 from ptft_jax.paths.gradients import GradientConfig
 from ptft_jax.paths.policy import Decided, Frozen
@@ -79,7 +78,6 @@ def set_up(
     frozen: Frozen,
     effort: Effort,
     delta: float,
-    own: OwnBounds = NONE,
 ) -> Setup:
     """Draws the pools, and computes what does not depend on the samples.
 
@@ -90,7 +88,6 @@ def set_up(
       frozen: its pretrained policy.
       effort: sizes of the pools, and radii.
       delta: δ of every certificate.
-      own: bounds of the user's own by name.
 
     Returns:
       What the samples have in common.
@@ -118,7 +115,6 @@ def set_up(
         bayes=float(solved.bayes(fresh.total).mean()),
         path_radius=effort.path_radius,
         delta=delta,
-        own=own,
     )
     full = _full_information(path_world, mismatch, types)
     drawn = (frozen, solved, decide, pool, fresh, full)
