@@ -96,14 +96,14 @@ def run(
       progress: told in units of `weight`.
       settings: what the user asked for, kept in the manifest.
       run_cell: `(lab, cell, report) -> record`; `validate.run_cell` where None.
-      own: bounds of the user's own by name, judged on the losses that records keep: a
-        new one needs no cell anew.
+      own: bounds of the user's own by name, judged at the end on the losses that
+        records keep: a new one needs no cell anew.
 
     Returns:
       The tables.
 
     Raises:
-      UsageError: a bound of the user's own is no number.
+      UsageError: a bound of the user's own failed; the tables are those without it.
     """
     configs = [config_of(lab, cell) for cell in todo]
     names = [store.cell_id(config) for config in configs]
@@ -113,7 +113,7 @@ def run(
     if found.foreign:
         progress.note(f"{found.foreign} cells of other runs in {folder} are left alone")
     started = datetime.now(UTC)
-    records = {name: own_rows.extend(r, own) for name, r in found.records.items()}
+    records = dict(found.records)
     if records:
         progress.note(f"{len(records)} of {len(todo)} cells are finished already")
     begin = time.perf_counter()
@@ -124,13 +124,12 @@ def run(
                 progress.advance(weight(cell))
                 continue
             record = _finish(lab, cell, config, folder, progress, run_cell)
-            records[names[i - 1]] = own_rows.extend(record, own)
+            records[names[i - 1]] = record
             made.append(names[i - 1])
             progress.advance(weight(cell), _line(record, i, len(todo)))
             compilation.spare_mappings()
     finally:
         manifest = _manifest(lab, todo, settings)
-        manifest["bounds"] = own_bounds.fingerprints(own)
         manifest["cells"] = {
             "asked": names,
             "finished": len(records),
@@ -142,6 +141,14 @@ def run(
             "wall_s": round(time.perf_counter() - begin, 1),
         }
         tables = result_tables.write(folder, list(records.values()), manifest)
+    if own:
+        # last, and not in the loop: what a bound does is done to no cell
+        progress.stage("bounds of your own")
+        judged = [
+            own_rows.extend(r, own, str(Cell(**r["cell"]))) for r in records.values()
+        ]
+        manifest["bounds"] = own_bounds.fingerprints(own)
+        tables = result_tables.write(folder, judged, manifest)
     return Result(*tables, len(records), len(todo), folder)
 
 
@@ -151,6 +158,7 @@ def _manifest(
     return {
         "schema": store.SCHEMA,
         "settings": settings,
+        "bounds": {},
         "source": lab.source.identity,
         "weights": provenance.fingerprint(lab.params),
         "effort": _plain(asdict(lab.effort)),

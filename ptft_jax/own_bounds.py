@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import jax
@@ -24,6 +24,7 @@ from theory import evidence
 from theory.evidence import Bound
 
 MARK = ":"  # in the name of every bound of one's own and of no other
+RANGE_BEGINS = "range_begins"  # the term that is the mean cost of a loss of 0
 
 MEANING = {
     "..._MODULE:FUNCTION": (
@@ -54,21 +55,37 @@ def load(paths: str | None) -> OwnBounds:
     if paths is None:
         return found
     for path in [part.strip() for part in paths.split(",")]:
-        before = dict(jax.config.values)
-        with contextlib.redirect_stdout(sys.stderr):
-            bound = imports.function(path)
-        tried = [terms(path, bound, np.arange(8) % 2.0, 0.05) for _ in range(2)]
+        with settings_kept(path):
+            with contextlib.redirect_stdout(sys.stderr):
+                bound = imports.function(path)
+            tried = [terms(path, bound, np.arange(8) % 2.0, 0.05) for _ in range(2)]
         if tried[0] != tried[1]:
             raise UsageError(f"{path} is random: {tried[0]}, then {tried[1]}")
-        for name, value in jax.config.values.items():
-            if value != before.get(name, value):
-                raise UsageError(
-                    f"{path} sets {name} = {value} for the whole run, which would "
-                    "change all results; compute in numpy, or inside "
-                    "`with jax.enable_x64(True):`"
-                )
         found[path] = bound
     return found
+
+
+@contextlib.contextmanager
+def settings_kept(path: str) -> Iterator[None]:
+    """Refuses what changes JAX's settings, on which all results depend.
+
+    Args:
+      path: of the bound that is called inside.
+
+    Yields:
+      Once.
+
+    Raises:
+      UsageError: a setting is another one afterwards.
+    """
+    before = dict(jax.config.values)
+    yield
+    for name, value in jax.config.values.items():
+        if value != before.get(name, value):
+            raise UsageError(
+                f"{path} sets {name} = {value} for the whole run, which would change "
+                "all results; compute in numpy, or inside `with jax.enable_x64(True):`"
+            )
 
 
 def terms(
@@ -92,7 +109,8 @@ def terms(
       than that, its own terms, in units of cost but for those named `setting_…`.
 
     Raises:
-      UsageError: the bound raised, or its answer is no number or −∞.
+      UsageError: the bound raised, its answer is no number or −∞, or it has a term
+        named `RANGE_BEGINS`.
     """
     told = evidence.of_fixed_policy(np.array(losses, float), delta)
     told = told._replace(loss_range=scale)
@@ -101,7 +119,11 @@ def terms(
         with contextlib.redirect_stdout(sys.stderr):
             found = evidence.ask(bound, told, evidence.terms_of)
     except evidence.BoundError as error:
-        raise UsageError(f"{name}: {error}") from error
+        raise UsageError(f"{name}: {' '.join(str(error).split())}") from error
+    if RANGE_BEGINS in found:
+        raise UsageError(
+            f"{name}: the term {RANGE_BEGINS} is the table's own; rename it"
+        )
     if found["total"] == -math.inf:
         raise UsageError(f"{name}: the bound returned -inf at n = {told.n}")
     if found["total"] >= 1.0:

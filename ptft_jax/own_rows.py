@@ -12,9 +12,8 @@ from jaxtyping import Float
 
 from ptft_jax import own_bounds
 from ptft_jax.errors import UsageError
-from ptft_jax.own_bounds import OwnBounds
+from ptft_jax.own_bounds import RANGE_BEGINS, OwnBounds
 
-RANGE_BEGINS = "range_begins"  # the term that is the mean cost of a loss of 0
 ENCODING = "<f8"
 KEY = "judged"  # in the record of a cell
 Row = dict[str, Any]
@@ -25,15 +24,15 @@ class Fold(NamedTuple):
 
     Attributes:
       losses: n in [0, 1], one an instance.
-      scale: what costs differ by whose losses differ by 1.
+      scale: cost of a loss of 1, less that of a loss of 0.
       weight: of this fold in the mean over folds, ≥ 0.
-      begins: cost of a loss of 0.
+      begins: cost of a loss of 0; None where it is 0 by what a cost is.
     """
 
     losses: Float[np.ndarray, "n"]
     scale: float
     weight: float
-    begins: float = 0.0
+    begins: float | None = None
 
 
 class Judged(NamedTuple):
@@ -92,25 +91,32 @@ def from_record(kept: dict[str, Any]) -> Judged:
     return Judged(**{**fields, "folds": tuple(map(_decoded, kept["folds"]))})
 
 
-def extend(record: dict[str, Any], own: OwnBounds) -> dict[str, Any]:
+def extend(record: dict[str, Any], own: OwnBounds, place: str) -> dict[str, Any]:
     """A record with the rows of bounds of the user's own behind those it has.
 
     Args:
       record: of a cell, with `bounds` and the policies under `KEY`.
       own: bounds by name.
+      place: of the cell, for complaints.
 
     Returns:
-      Another record.
+      Another record, without the losses.
 
     Raises:
-      UsageError: a bound is no number, or names other terms at other losses.
+      UsageError: a bound is no number, names other terms at other losses, or changes
+        JAX's settings.
     """
     found = list(record["bounds"])
-    if own:
-        for kept in record[KEY]:
-            made = from_record(kept)
-            found += [{**kept["where"], **row} for row in rows(made, own)]
-    return {**record, "bounds": found}
+    for kept in record[KEY]:
+        judged = from_record(kept)
+        try:
+            made = rows(judged, own)
+        except UsageError as error:
+            where = [place, *(f"{k} = {v}" for k, v in kept["where"].items())]
+            at = ", ".join([*where, f"policy {judged.policy}"])
+            raise UsageError(f"{error} ({at})") from None
+        found += [{**kept["where"], **row} for row in made]
+    return {**{k: v for k, v in record.items() if k != KEY}, "bounds": found}
 
 
 def rows(judged: Judged, own: OwnBounds) -> list[Row]:
@@ -122,27 +128,29 @@ def rows(judged: Judged, own: OwnBounds) -> list[Row]:
 
     Returns:
       Rows of `bounds.csv`: `total`, then the terms that the bound names, or `empirical`
-      and `deviation` where it names none. With a range of costs that does not begin at
-      0, `RANGE_BEGINS` says where it does, and is in the total.
+      and `deviation` where it names none. Where costs may begin anywhere,
+      `RANGE_BEGINS` says where they do, and is in the total.
 
     Raises:
-      UsageError: a bound is no number, or names other terms at other losses.
+      UsageError: as of `extend`.
     """
     weights = np.array([fold.weight for fold in judged.folds])
-    least = float(weights @ [fold.begins for fold in judged.folds])
+    begins = [fold.begins for fold in judged.folds if fold.begins is not None]
+    least = float(weights @ begins) if begins else 0.0
     means = [fold.scale * float(fold.losses.mean()) for fold in judged.folds]
     empirical = least + float(weights @ means)
     found = []
     for name, bound in own.items():
-        folds = [
-            own_bounds.terms(name, bound, fold.losses, judged.share, fold.scale)
-            for fold in judged.folds
-        ]
+        with own_bounds.settings_kept(name):
+            folds = [
+                own_bounds.terms(name, bound, fold.losses, judged.share, fold.scale)
+                for fold in judged.folds
+            ]
         total, terms = _over_folds(name, folds, weights)
         total += least
         if not terms:
             terms = {"empirical": empirical, "deviation": total - empirical}
-        elif least:
+        elif begins:
             terms[RANGE_BEGINS] = least
         common = {"bound": f"{judged.policy}_{name}", "tier": "certified"}
         common |= {"risk": judged.risk, "delta": judged.delta}
@@ -157,7 +165,10 @@ def _over_folds(name, folds, weights) -> tuple[float, dict[str, float]]:
     mean = lambda term: float(weights @ [fold[term] for fold in folds])
     terms: dict[str, float] = {}
     if all(len(fold) > 1 for fold in folds):
-        if any(set(fold) != set(folds[0]) for fold in folds):
-            raise UsageError(f"{name}: it names other terms at other losses")
+        for fold in folds[1:]:
+            if other := sorted(set(fold) ^ set(folds[0])):
+                raise UsageError(
+                    f"{name}: it names other terms at other losses: {', '.join(other)}"
+                )
         terms = {term: mean(term) for term in folds[0] if term != "total"}
     return mean("total"), terms

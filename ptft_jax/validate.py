@@ -182,13 +182,12 @@ def judged(lab: Lab, truth: Truth, certified: Certified) -> list[Judged]:
     Returns:
       One entry a policy; each fold is bounded at δ/2.
     """
-    n = sum(len(fold.costs["saa"]) for fold in certified.scores)
+    sizes = [len(half.others) for half in certified.halves]
     found = []
     for policy in certified.halves[0].policies:
-        cuts = [certify.cut(fold, policy) for fold in certified.scores]
         folds = tuple(
-            Fold(cut / fold.scale, fold.scale, len(cut) / n)
-            for cut, fold in zip(cuts, certified.scores, strict=True)
+            Fold(certify.cut(fold, policy) / fold.scale, fold.scale, size / sum(sizes))
+            for fold, size in zip(certified.scores, sizes, strict=True)
         )
         risk = certify.weigh(certified.scores, list(truth.risk[policy]))
         found.append(Judged(policy, folds, lab.delta, lab.delta / 2, risk))

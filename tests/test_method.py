@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import launch
 import numpy as np
+import own
 import pytest
 
-from ptft_jax import experiment, gate, progress, report, shapes
+from ptft_jax import experiment, gate, progress, report, shapes, store
 from ptft_jax.draws import Cell
 from ptft_jax.method import certify, crossfit, decide, finetune, lab, network, validate
 from ptft_jax.problems.problem import pad
@@ -91,8 +92,11 @@ def test_a_cell_of_the_experiment_has_every_method_and_bound(params, tmp_path):
         first = run()
         again = run()
     assert (first.risks, first.bounds) == (again.risks, again.bounds)
-    own = [row for row in first.risks if row["seed"] == 0]
-    assert [row["method"] for row in own] == [
+    kept = store.find(tmp_path, [experiment.config_of(room, cell) for cell in cells])
+    for record in kept.records.values():
+        own.check_betting(record, ("pretrained", "finetuned"))
+    of_first = [row for row in first.risks if row["seed"] == 0]
+    assert [row["method"] for row in of_first] == [
         "pretrained",
         "finetuned",
         "scratch",

@@ -22,6 +22,7 @@ from theory import certificates
 
 BOUNDS = """
 import math
+import jax
 import numpy as np
 from theory import certificates
 
@@ -57,6 +58,14 @@ def least(told):
 def raises(told):
     return told.radius + 1.0
 
+def range_begins(told):
+    return {"total": 0.5, "range_begins": 0.1}
+
+def late(told):
+    if told.n > 8:
+        jax.config.update("jax_default_prng_impl", "rbg")
+    return 0.5
+
 def moody(told):
     return {"total": 0.9, "low" if told.losses.mean() < 0.5 else "high": 1.0}
 
@@ -80,7 +89,7 @@ def named(*names):
     return own_bounds.load(",".join(f"bounds_of_mine:{name}" for name in names))
 
 
-def judged(begins=(0.0, 0.0), sizes=(30, 20), scales=(2.0, 5.0)):
+def judged(begins=(None, None), sizes=(30, 20), scales=(2.0, 5.0)):
     """Two folds of cross-fitting, as a record gives them back."""
     draw, n = np.random.default_rng(0), sum(sizes)
     folds = tuple(
@@ -164,6 +173,7 @@ def test_a_mixture_is_bounded_by_its_candidates(place):
         ("bounds_of_mine:least", "the bound returned -inf"),
         ("bounds_of_mine:random", "bounds_of_mine:random is random"),
         ("bounds_of_mine:betting,", "MODULE:FUNCTION, got ''"),
+        ("bounds_of_mine:range_begins", "the term range_begins is the table's own"),
         ("bounds_of_mine:raises", "the bound raised TypeError"),
         ("bounds_of_mine:number", "no function but int"),
         ("bounds_of_mine:absent", "has no absent"),
@@ -195,8 +205,17 @@ def test_a_bound_may_not_change_what_all_results_depend_on(place):
 def test_terms_that_come_and_go_are_refused(place):
     folds = Fold(np.zeros(4), 1.0, 0.5), Fold(np.ones(4), 1.0, 0.5)
     given = Judged("saa", folds, DELTA, DELTA / 2, 0.0)
-    with pytest.raises(UsageError, match="bounds_of_mine:moody: it names other terms"):
+    with pytest.raises(UsageError, match=r"it names other terms .* high, low"):
         own_rows.rows(given, named("moody"))
+
+
+def test_a_setting_that_a_bound_changes_later_is_refused_too(place):
+    before = jax.config.jax_default_prng_impl
+    try:
+        with pytest.raises(UsageError, match="late sets jax_default_prng_impl = rbg"):
+            own_rows.rows(judged(), named("late"))
+    finally:
+        jax.config.update("jax_default_prng_impl", before)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -2,18 +2,20 @@ import json
 import shutil
 
 import numpy as np
+import own
 import polars as pl
 import pytest
 
 from ptft_jax import cli, own_bounds, own_rows, store
 from ptft_jax.commands import paths as command
+from ptft_jax.errors import UsageError
 from ptft_jax.paths import curves, cut, run
 from ptft_jax.paths.gradients import GradientConfig
 from ptft_jax.paths.policy import PolicyConfig
 from ptft_jax.paths.run import Part, Settings
 from ptft_jax.paths.setups import Effort
 from ptft_jax.progress import Silent
-from theory import certificates, two_path
+from theory import two_path
 
 EFFORT = Effort(
     radii=(0.01, 0.1),
@@ -30,13 +32,6 @@ SETTINGS = Settings((32, 64, 128), 2, None, 0.05, POLICY, EFFORT)
 PARTS = [Part("gaussian_means", 0.3), Part("contaminated", 0.5)]
 
 
-def hoeffding(told):
-    return certificates.hoeffding(told.losses, told.delta)
-
-
-OWN = {"mine:hoeffding": hoeffding}
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("paths")
@@ -44,7 +39,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(folder):
-    return run.run(PARTS, SETTINGS, folder, Silent(), OWN)
+    return run.run(PARTS, SETTINGS, folder, Silent(), own.BETTING)
 
 
 def test_terms_add_up(result):
@@ -75,14 +70,29 @@ def test_terms_add_up(result):
         assert (risk < found["setting_scale"].seeds).all()
 
 
-def test_a_bound_of_ones_own_is_laid_beside_the_others(result):
-    for part in PARTS:
-        found = curves.totals(result, part)
-        mine = found["pretrained_mine:hoeffding"].seeds
-        np.testing.assert_allclose(mine, found["pretrained_hoeffding"].seeds, rtol=1e-9)
-        # wider than betting, at the same share of delta, over the same mixture
-        looser = found["tuned_mine:hoeffding"].seeds > found["tuned_betting"].seeds
-        assert looser.mean() > 0.9
+def test_a_bound_of_ones_own_is_told_what_the_librarys_is(result, folder):
+    for record in records(folder).values():
+        own.check_betting(record, ("pretrained", "tuned"))
+    totals = curves.totals(result, PARTS[0])
+    assert {"pretrained_mine:betting", "tuned_mine:betting"} <= set(totals)
+
+
+def test_a_bound_that_fails_leaves_the_tables_without_it(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    plain = run.run(PARTS, SETTINGS, tmp_path / "copy", Silent())
+    before = [(copy / name).read_text() for name in ("risks.csv", "bounds.csv")]
+
+    def fails(told):
+        if told.n < 100:
+            return 0.5
+        raise RuntimeError("boom\non two lines")
+
+    where = r"boom on two lines \(gaussian_means, mismatch 0.3, n = 128, seed = 0, "
+    with pytest.raises(UsageError, match=where + "policy pretrained"):
+        run.run(PARTS, SETTINGS, copy, Silent(), {"mine:fails": fails})
+    after = [(copy / name).read_text() for name in ("risks.csv", "bounds.csv")]
+    assert after == before
+    assert len(plain.facts) == len(PARTS)
 
 
 def test_no_law_or_rate_is_called_a_certificate(result):
@@ -109,7 +119,7 @@ def test_finished_parts_are_not_measured_again(result, folder, tmp_path, monkeyp
     before = (folder / "risks.csv").read_text()
     measured = []
     monkeypatch.setattr(run, "_measure", lambda *given: measured.append(given))
-    again = run.run(PARTS, SETTINGS, folder, Silent(), OWN)
+    again = run.run(PARTS, SETTINGS, folder, Silent(), own.BETTING)
     assert not measured
     assert (folder / "risks.csv").read_text() == before
     assert again.facts == result.facts
@@ -125,12 +135,17 @@ def test_finished_parts_are_not_measured_again(result, folder, tmp_path, monkeyp
     assert table.columns[-1] == "mismatch"
 
 
-def recorded(result):
-    """A measurement in no time: the part's finished record."""
-    found = store.find(result.folder, [run.config_of(p, SETTINGS) for p in PARTS])
-    by_part = {
+def records(folder):
+    """Of the finished parts."""
+    found = store.find(folder, [run.config_of(p, SETTINGS) for p in PARTS])
+    return {
         Part(**record["config"]["paths"]): record for record in found.records.values()
     }
+
+
+def recorded(result):
+    """A measurement in no time: the part's finished record."""
+    by_part = records(result.folder)
     kept = ("risks", "bounds", "facts", own_rows.KEY)
     return lambda each, *given: {name: by_part[each][name] for name in kept}
 
@@ -148,10 +163,10 @@ def test_interrupted_run_goes_on_to_the_tables_of_a_whole_one(
 
     monkeypatch.setattr(run, "_measure", stop)
     with pytest.raises(KeyboardInterrupt):
-        run.run(PARTS, SETTINGS, tmp_path, Silent(), OWN)
+        run.run(PARTS, SETTINGS, tmp_path, Silent(), own.BETTING)
     kept = pl.read_csv(tmp_path / "risks.csv")
     assert kept["world"].unique().to_list() == [PARTS[0].world]
-    run.run(PARTS, SETTINGS, tmp_path, Silent(), OWN)
+    run.run(PARTS, SETTINGS, tmp_path, Silent(), own.BETTING)
     assert measured == [PARTS[0], PARTS[1], PARTS[1]]
     for name in ("risks.csv", "bounds.csv"):
         assert (tmp_path / name).read_text() == (result.folder / name).read_text()

@@ -2,6 +2,7 @@ import itertools
 
 import jax.numpy as jnp
 import numpy as np
+import own
 import pytest
 import tiny
 
@@ -52,6 +53,10 @@ def record(continuous):
 
 def by_method(record):
     return {row["method"]: row for row in record["risks"]}
+
+
+def test_a_bound_of_ones_own_is_told_what_the_librarys_is(record):
+    own.check_betting(record, ("pretrained", "finetuned"))
 
 
 def test_every_method_is_there_and_none_beats_full_information(record):

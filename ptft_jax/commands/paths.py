@@ -127,7 +127,8 @@ def execute(options: PathsOptions, quiet: bool, json: bool) -> run.Result:
       The tables.
 
     Raises:
-      UsageError: the request is impossible; nothing was written.
+      UsageError: the request is impossible, and nothing was written; or a bound of the
+        user's own failed, saying what was kept.
       KeyboardInterrupt: saying what was kept.
     """
     parts, settings = parts_of(options), settings_of(options)
@@ -143,6 +144,10 @@ def execute(options: PathsOptions, quiet: bool, json: bool) -> run.Result:
             raise KeyboardInterrupt(
                 f"interrupted: finished worlds and mismatches are kept in {folder}; "
                 "the same command goes on from there"
+            ) from None
+        except UsageError as error:
+            raise UsageError(
+                f"{error}; worlds and mismatches are finished and kept in {folder}"
             ) from None
         watched.stage("drawing")
         write_figures(result)

@@ -39,7 +39,8 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
       The tables.
 
     Raises:
-      UsageError: the request is impossible; nothing was written.
+      UsageError: the request is impossible, and nothing was written; or a bound of the
+        user's own failed, saying what was kept.
       KeyboardInterrupt: saying what was kept.
     """
     world = catalog.WORLDS[options.world]

@@ -105,7 +105,8 @@ def run(
 
     Raises:
       DataError: the file is bad.
-      UsageError: the request is impossible; nothing was written.
+      UsageError: the request is impossible, and nothing was written; or a bound of the
+        user's own failed, saying what was kept.
       KeyboardInterrupt: saying what was kept.
     """
     common.check_delta(options.delta)

@@ -92,30 +92,29 @@ def run(
       settings: of all of them.
       folder: of the run; made if absent.
       progress: told in parts.
-      own: bounds of the user's own by name, judged on the losses that records keep: a
-        new one needs no part anew.
+      own: bounds of the user's own by name, judged at the end on the losses that
+        records keep: a new one needs no part anew.
 
     Returns:
       The tables.
 
     Raises:
-      UsageError: a bound of the user's own is no number.
+      UsageError: a bound of the user's own failed; the tables are those without it.
     """
     configs = [config_of(each, settings) for each in parts]
     found = store.find(folder, configs)
     for complaint in found.complaints:
         progress.note(f"warning: {complaint}")
-    records = {name: own_rows.extend(r, own) for name, r in found.records.items()}
+    records = dict(found.records)
     try:
         for each, config in zip(parts, configs, strict=True):
             name = store.cell_id(config)
-            where = f"{each.world}, mismatch {each.mismatch:g}"
             if name not in records:
                 record = _measure(each, settings, folder, progress)
                 store.save(folder, config, record)
-                records[name] = own_rows.extend(record, own)
+                records[name] = record
                 compilation.spare_mappings()
-            progress.advance(1.0, f"{where}: done")
+            progress.advance(1.0, f"{_place(each)}: done")
     finally:
         done = [store.cell_id(c) in records for c in configs]
         kept = {
@@ -123,14 +122,26 @@ def run(
             for each, config, finished in zip(parts, configs, done, strict=True)
             if finished
         }
-        result = _write(kept, settings, folder, own)
-    return result
+        result = _write(kept, settings, folder)
+    if not own:
+        return result
+    # last, and not in the loop: what a bound does is done to no part
+    progress.stage("bounds of your own")
+    judged = {
+        each: own_rows.extend(record, own, _place(each))
+        for each, record in kept.items()
+    }
+    return _write(judged, settings, folder, own)
+
+
+def _place(each: Part) -> str:
+    return f"{each.world}, mismatch {each.mismatch:g}"
 
 
 def _measure(each: Part, settings: Settings, folder, progress) -> dict[str, Any]:
     path_world = worlds.WORLDS[each.world]
     m = settings.observations or path_world.observations
-    where = f"{each.world}, mismatch {each.mismatch:g}"
+    where = _place(each)
 
     def pretraining(step: int, loss: float) -> None:
         progress.stage(f"{each.world}: pretraining, step {step}, loss {loss:.4g}")
@@ -147,7 +158,7 @@ def _measure(each: Part, settings: Settings, folder, progress) -> dict[str, Any]
     return {**record, "versions": provenance.versions(), "device": provenance.device()}
 
 
-def _write(kept: dict[Part, dict], settings: Settings, folder, own) -> Result:
+def _write(kept: dict[Part, dict], settings, folder, own=NONE) -> Result:
     risks, bounds = [], []
     for each, record in kept.items():
         path_world = worlds.WORLDS[each.world]
