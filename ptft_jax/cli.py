@@ -178,6 +178,7 @@ def decide(
 
 
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 COMMANDS = {
     "validate": validate,
     "decide": decide,
@@ -213,7 +214,7 @@ def main(args: list[str] | None = None) -> int:
       args: arguments; those of the process where None.
 
     Returns:
-      Exit code: 0, 2 for bad input, 130 if interrupted.
+      Exit code: 0, 2 for bad input, 130 if interrupted, 141 if nobody reads on.
     """
     try:
         for command in COMMANDS.values():
@@ -235,6 +236,10 @@ def main(args: list[str] | None = None) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # `| head` has seen enough; what is left must not be flushed at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

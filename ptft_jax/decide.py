@@ -66,8 +66,8 @@ def recent(table: data.Table, most: int) -> tuple[data.Table, list[str]]:
     later = np.cumsum(seen[::-1], axis=0)[::-1]
     values = np.where(later <= most, table.values, np.nan)
     note = (
-        f"of up to {longest} observations an instance, the {most} most recent are "
-        "used (--observations changes that)"
+        f"of up to {longest} observations an instance, the last {most} are used "
+        "(--observations changes that)"
     )
     return table._replace(values=values), [note]
 

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from ptft_jax.certify import MEANING
+import numpy as np
+
+from ptft_jax import gate
+from ptft_jax.certify import MEANING, Certified
 from ptft_jax.decide import Decided
 
 
@@ -41,7 +44,17 @@ def summary(decided: Decided) -> dict[str, Any]:
             fold.scale if found.against is None else fold.ranges[policy, found.against]
             for fold in certified.scores
         ]
+    if decided.chosen not in (None, gate.UNCHANGED) and _is_kept(certified):
+        out["notes"] = [*out["notes"], gate.KEPT]
     return out | {"delta": certified.delta, "meaning": MEANING}
+
+
+def _is_kept(certified: Certified) -> bool:
+    """Whether no fold's fine-tuning changed a cost."""
+    return all(
+        np.array_equal(fold.costs["pretrained"], fold.costs["finetuned"])
+        for fold in certified.scores
+    )
 
 
 def describe(summary: dict[str, Any]) -> list[str]:
@@ -92,5 +105,6 @@ def _describe_choice(chosen: dict[str, Any]) -> str:
     dial = "radius" if chosen["name"] == "head" else "steps"
     return (
         f"fine-tuning: {chosen['name']}, {dial} {chosen['dial']:g}; held-out cost "
-        f"{chosen['gain']:+.2%} ± {chosen['gain_se']:.2%} saved against pretrained"
+        f"{chosen['gain']:+.2%} ± {chosen['gain_se']:.2%} saved against "
+        "pretrained, the best of all tried: expect less"
     )

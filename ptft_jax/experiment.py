@@ -116,6 +116,8 @@ def run(
     records = dict(found.records)
     if records:
         progress.note(f"{len(records)} of {len(todo)} cells are finished already")
+    if edited := provenance.complaint(records.values()):
+        progress.note(edited)
     begin = time.perf_counter()
     made: list[str] = []
     try:
@@ -195,5 +197,6 @@ def _finish(lab, cell, config, folder, progress, run_cell) -> dict[str, Any]:
     record["versions"] = provenance.versions()
     record["device"] = provenance.device()
     record["commit"] = provenance.commit()
+    record["code"] = provenance.code()
     store.save(folder, config, record)
     return {"id": store.cell_id(config), **record}

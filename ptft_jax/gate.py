@@ -21,6 +21,12 @@ UNCHANGED = Candidate("none", 0.0, 0.0, 0.0)
 FEW_INSTANCES = 64  # where the gate's caution is stated
 
 
+KEPT = (
+    "on both halves fine-tuning kept the pretrained network: the certificates of the "
+    "fine-tuned policy are about that one, not about the change made here"
+)
+
+
 def held_out_by(
     key: Key[Array, ""], usable: Bool[np.ndarray, "n"], num_folds: int, num_splits: int
 ) -> Bool[np.ndarray, "k n"]:

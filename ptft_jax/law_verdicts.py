@@ -9,6 +9,8 @@ from ptft_jax.aggregate import Panel, Row
 from ptft_jax.verdict import Verdict
 from theory import laws
 
+UNCHANGED = "not judged: fine-tuning kept the pretrained network"
+
 
 def where(panel: Panel, n: int) -> str:
     """Names a place of the run.
@@ -33,7 +35,8 @@ def harmonic_law(risks: list[Row]) -> list[Verdict]:
       risks: rows of `risks.csv`, in its order.
 
     Returns:
-      A verdict for each place where Bayes is known and both mean excesses are above 0.
+      A verdict for each place where Bayes is known and both mean excesses are above 0;
+      `UNCHANGED` where no seed's fine-tuning changed anything.
     """
     out = []
     for (panel, n), cells in sorted(_paired(risks).items()):
@@ -50,6 +53,9 @@ def harmonic_law(risks: list[Row]) -> list[Verdict]:
             f"1/(1/E_pre + 1/E_scratch), of means over the same seeds, jackknifed"
         )
         said = verdict.judge(aggregate.interval(mean), good_below=True)
+        if (costs[:, 0] == costs[:, 2]).all():
+            # above the law by algebra, whatever the law is worth
+            said = UNCHANGED
         short = f"fine-tuned − harmonic law, {where(panel, n)}"
         out.append(Verdict("C1", statement, show(mean), said, mean.rows, short))
     return out

@@ -1,14 +1,18 @@
 """What made a result: versions, device and commit."""
 
+import functools
 import hashlib
 import pathlib
 import platform
 import subprocess
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
 import jax
 import numpy as np
+
+import theory
 
 PACKAGES = ("ptft-jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy")
 
@@ -66,6 +70,42 @@ def commit() -> dict[str, Any] | None:
         }
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+@functools.cache
+def code() -> str:
+    """Content hash of the sources that results come from: `ptft_jax` and `theory`.
+
+    Returns:
+      16 hexadecimal digits; they change with any edit.
+    """
+    digest = hashlib.sha256()
+    for package in (
+        pathlib.Path(__file__).parent,
+        pathlib.Path(theory.__file__).parent,
+    ):
+        for path in sorted(package.rglob("*.py")):
+            digest.update(f"{path.relative_to(package.parent).as_posix()}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def complaint(records: Iterable[Mapping[str, Any]]) -> str | None:
+    """A warning where finished records come from other sources than these.
+
+    Args:
+      records: with `code`, of a folder that a run goes on in.
+
+    Returns:
+      One sentence, or None.
+    """
+    other = sum(record.get("code") != code() for record in records)
+    if not other:
+        return None
+    return (
+        f"warning: {other} of them were computed before ptft_jax or theory was edited, "
+        "and are used as they are; another --out computes all anew"
+    )
 
 
 def fingerprint(tree: Any) -> str:

@@ -114,7 +114,7 @@ def test_only_the_most_recent_observations_are_used(run):
     rows, captured = run("--quantile", ".9", "--observations", "4", values=values)
     assert {row["observations"] for row in rows} == {"4"}
     assert float(rows[0]["mean"]) == pytest.approx(values[-4:, 0].mean(), rel=1e-4)
-    assert "most recent" in captured.out
+    assert "the last" in captured.out
 
 
 def test_recent_skips_blanks():

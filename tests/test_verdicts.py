@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ptft_jax import verdicts
+from ptft_jax import law_verdicts, verdicts
 from theory import laws
 
 PANEL = {"world": "w", "protocol": "iid", "observations": 10, "quantile": 0.9}
@@ -56,6 +56,15 @@ def test_the_law_is_judged_only_where_both_excesses_are_positive():
     assert one[0].verdict == "one seed: no verdict"
     without = [row for row in table(worse[1:]) if row["method"] != "bayes"]
     assert verdicts.harmonic_law(without) == []
+
+
+def test_the_law_is_not_judged_where_fine_tuning_changed_nothing():
+    kept = np.array([[0.1, 0.2, 0.1], [0.12, 0.3, 0.12], [0.09, 0.2, 0.09]])
+    (found,) = verdicts.harmonic_law(table(kept))
+    assert found.verdict == law_verdicts.UNCHANGED
+    changed = kept + np.array([0.0, 0.0, 1e-3])
+    (found,) = verdicts.harmonic_law(table(changed))
+    assert found.verdict != law_verdicts.UNCHANGED
 
 
 def test_a_law_names_the_costs_it_rests_on():

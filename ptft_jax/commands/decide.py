@@ -119,6 +119,7 @@ def run(
     decided = decided._replace(notes=[*notes, *decided.notes])
     store.write_text(out, decision_table.encoded(decided.table, out.suffix))
     summary = {"decisions": str(out), **decision_summary.summary(decided)}
+    summary["reading"] = table.notes
     if json:
         print(json_.dumps(summary, indent=1))
     else:

@@ -119,7 +119,18 @@ def summary(decided: Decided) -> dict[str, Any]:
                 "measured": made.empirical,
                 "share_cut": made.share_cut,
             }
+        changed = decided.chosen not in (None, gate.UNCHANGED)
+        if changed and _is_kept(decided.certified):
+            out["notes"] = [gate.KEPT]
     return out
+
+
+def _is_kept(certified: Certified) -> bool:
+    """Whether no fold's fine-tuning changed a cost."""
+    return all(
+        np.array_equal(fold["pretrained"], fold["finetuned"])
+        for fold in certified.scores
+    )
 
 
 def describe(summary: dict[str, Any]) -> list[str]:
@@ -138,7 +149,8 @@ def describe(summary: dict[str, Any]) -> list[str]:
     elif chosen is not None:
         lines.append(
             f"fine-tuning: {chosen['name']}, {chosen['dial']:g} steps; held-out cost "
-            f"{chosen['gain']:+.2%} ± {chosen['gain_se']:.2%} saved against pretrained"
+            f"{chosen['gain']:+.2%} ± {chosen['gain_se']:.2%} saved against "
+            "pretrained, the best of all tried: expect less"
         )
     if "delta" not in summary:
         least = crossfit.LEAST_INSTANCES
@@ -156,4 +168,5 @@ def describe(summary: dict[str, Any]) -> list[str]:
                 f"{1.0 - summary['delta']:g} (measured {found['measured']:.5g}; "
                 f"{found['share_cut']:.2%} of instances beyond the range)"
             )
-    return [*lines, summary["meaning"]]
+    lines.append(summary["meaning"])
+    return lines + [f"note: {note}" for note in summary.get("notes", [])]

@@ -106,6 +106,10 @@ def run(
     for complaint in found.complaints:
         progress.note(f"warning: {complaint}")
     records = dict(found.records)
+    if records:
+        progress.note(f"{len(records)} of {len(parts)} parts are finished already")
+    if edited := provenance.complaint(records.values()):
+        progress.note(edited)
     try:
         for each, config in zip(parts, configs, strict=True):
             name = store.cell_id(config)
@@ -155,7 +159,8 @@ def _measure(each: Part, settings: Settings, folder, progress) -> dict[str, Any]
     )
     report = lambda text: progress.stage(f"{where}: {text}")
     record = part.run(setup, settings.n, settings.seeds, settings.effort, report)
-    return {**record, "versions": provenance.versions(), "device": provenance.device()}
+    made_by = {"versions": provenance.versions(), "device": provenance.device()}
+    return {**record, **made_by, "code": provenance.code()}
 
 
 def _write(kept: dict[Part, dict], settings, folder, own=NONE) -> Result:
