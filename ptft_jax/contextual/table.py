@@ -8,7 +8,7 @@ import polars as pl
 
 from ptft_jax.contextual.records import NUM_COVARIATES, Seen
 from ptft_jax.tables import cells, rows
-from ptft_jax.tables.problems import Problems, quoted
+from ptft_jax.tables.problems import Problems, listing, quoted
 
 LISTED_AS = pathlib.Path("demand and covariates")
 NEEDED = ("instance", "value")
@@ -53,8 +53,7 @@ def _check_columns(table: pl.DataFrame, problems: Problems) -> list[str]:
     missing = [name for name in NEEDED if name not in table]
     if missing:
         problems.add(
-            f"no column {', '.join(map(quoted, missing))} among "
-            f"{', '.join(map(quoted, table.columns))}",
+            f"no column {listing(missing)} among {listing(table.columns)}",
             "Give the columns instance and value, and one of each covariate.",
         )
     if table.height == 0:

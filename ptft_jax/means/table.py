@@ -87,16 +87,17 @@ def read(
     second = np.full(table.height, form.default, float)
     if form.second in table.columns:
         second = rows.floats(table[form.second])
-    _report_numbers(form, first, second, problems)
+    _report_numbers(form, table, first, second, problems)
     problems.check()
     return make_seen(jnp.asarray(first), jnp.asarray(second)), names
 
 
-def _report_numbers(form: Form, first, second, problems: Problems) -> None:
+def _report_numbers(form: Form, table, first, second, problems: Problems) -> None:
     least = -np.inf if form.signed else 0.0
     kind = lambda whole: "a whole number" if whole else "a number"
     _report(
         form.first,
+        table,
         first,
         np.isfinite(first) & (first >= least) & _is_whole(first, form.whole[0]),
         kind(form.whole[0]) + ("" if form.signed else " ≥ 0"),
@@ -104,6 +105,7 @@ def _report_numbers(form: Form, first, second, problems: Problems) -> None:
     )
     _report(
         form.second,
+        table,
         second,
         np.isfinite(second) & (second > 0.0) & _is_whole(second, form.whole[1]),
         kind(form.whole[1]) + " > 0",
@@ -140,11 +142,17 @@ def _is_whole(x: Float64[np.ndarray, "n"], whole: bool) -> Bool[np.ndarray, "n"]
     return (x == np.round(x)) | (not whole)
 
 
-def _report(name, values, good, wanted, problems: Problems) -> None:
+def _report(name, table, values, good, wanted, problems: Problems) -> None:
     bad = np.flatnonzero(~good)
+
+    def said(i):
+        if np.isfinite(values[i]):
+            return f"{values[i]:g}"
+        cell = table[name][int(i)]
+        return "blank" if cell in (None, "") else quoted(str(cell))
+
     problems.add_many(
         len(bad),
-        (f"{rows.at(i)}, column {quoted(name)}: {values[i]:g}" for i in bad),
-        f"Column {quoted(name)} holds {wanted} in every row; text and blank cells read "
-        "as nan.",
+        (f"{rows.at(i)}, column {quoted(name)}: {said(i)}" for i in bad),
+        f"Column {quoted(name)} holds {wanted} in every row.",
     )

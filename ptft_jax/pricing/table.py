@@ -9,7 +9,7 @@ import polars as pl
 from ptft_jax.pricing import demand_law
 from ptft_jax.pricing.demand_law import Seen
 from ptft_jax.tables import rows
-from ptft_jax.tables.problems import Problems, quoted
+from ptft_jax.tables.problems import Problems, listing, quoted
 
 LISTED_AS = pathlib.Path("prices and sales")
 NEEDED = ("instance", "price", "units")
@@ -66,8 +66,7 @@ def _check_columns(table: pl.DataFrame, problems: Problems) -> None:
     missing = [name for name in NEEDED if name not in table]
     if missing:
         problems.add(
-            f"no column {', '.join(map(quoted, missing))} among "
-            f"{', '.join(map(quoted, table.columns))}",
+            f"no column {listing(missing)} among {listing(table.columns)}",
             "Give the columns instance, price and units.",
         )
     if ("low" in table) != ("high" in table):

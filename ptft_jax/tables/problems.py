@@ -81,6 +81,13 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
+def listing(names: Iterable[str], most: int = 8) -> str:
+    """Names in quotes, such as "'a', 'b' and 3 more"."""
+    every = list(names)
+    shown = ", ".join(map(quoted, every[:most]))
+    return shown if len(every) <= most else f"{shown} and {len(every) - most} more"
+
+
 def counted(count: int, noun: str) -> str:
     """The count with its noun, such as "1 row" or "2 rows"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
