@@ -64,7 +64,12 @@ def _report_names(grid: Grid, own: int, problems: Problems) -> None:
         f"{grid.rows[first(row)]}"
         for row in again.tolist()
     )
-    problems.add_many(len(again), lines, "Keep one row an instance.")
+    problems.add_many(
+        len(again),
+        lines,
+        "Where a row is an observation, name the columns 'instance', 'value' and "
+        "'time'; else keep one row an instance.",
+    )
 
 
 def _report_columns(

@@ -70,7 +70,8 @@ def _explain_first_column(
         problems.add(
             f"{grid.column_place(0)}: text instead of demand",
             "If the first column labels the periods, name it 'date' or 't'; if it "
-            "names the instances, name it 'instance'.",
+            "names the instances, name it 'instance', and where each of them has "
+            "several rows the other columns 'value' and 'time'.",
         )
     column = numbers.values[:, 0]
     if len(column) > 2 and np.array_equal(column[1:], column[:-1] + 1):
