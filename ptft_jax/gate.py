@@ -19,6 +19,7 @@ class Candidate(NamedTuple):
 
 UNCHANGED = Candidate("none", 0.0, 0.0, 0.0)
 FEW_INSTANCES = 64  # where the gate's caution is stated
+LARGEST_ERROR = 0.25  # of a gain, beyond which it says nothing
 
 
 KEPT = (
@@ -104,7 +105,9 @@ def select(candidates: tuple[Candidate, ...], caution: float) -> int:
 
     Returns:
       The position; that of no change unless another's score is above 0. A candidate
-      whose gain is not a number is never chosen.
+      whose gain is not a number, or has a standard error above `LARGEST_ERROR`, is
+      never chosen: where labels are so noisy, the best of many is the luckiest.
     """
     scores = np.array([c.gain - caution * c.gain_se for c in candidates])
-    return int(np.argmax(np.where(np.isfinite(scores), scores, -np.inf)))
+    told = np.array([c.gain_se <= LARGEST_ERROR for c in candidates])
+    return int(np.argmax(np.where(np.isfinite(scores) & told, scores, -np.inf)))

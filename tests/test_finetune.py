@@ -69,13 +69,13 @@ def test_nothing_changes_without_anything_to_learn_from(params, shape):
     chex.assert_trees_all_equal(decide(NETWORK, found.policy, data), before)
 
 
-@pytest.mark.parametrize("noise", [0.1, 1.0, 7.0])
+@pytest.mark.parametrize("noise", [0.001, 0.01, 0.07])
 def test_the_gate_adopts_where_the_posterior_mean_of_the_gain_is_above_0(noise):
-    harm, spread = 0.5, 2.0  # the prior N(−h, τ²) of the gain
+    harm, spread = 0.005, 0.02  # the prior N(−h, τ²) of the gain
     at_few = harm * noise / (spread**2 * np.sqrt(gate.FEW_INSTANCES))
     for n in (1, 64, 1000):
         se = noise / np.sqrt(n)
-        gains = np.linspace(-3.0, 3.0, 41)
+        gains = np.linspace(-0.03, 0.03, 41)
         posterior_mean = (gains / se**2 - harm / spread**2) / (
             1.0 / se**2 + 1.0 / spread**2
         )
@@ -106,6 +106,13 @@ def test_a_gain_that_is_not_a_number_is_never_chosen():
     better = gate.Candidate("head", 1.0, 0.5, 0.1)
     assert gate.select((gate.UNCHANGED, broken), 1.0) == 0
     assert gate.select((gate.UNCHANGED, broken, better), 1.0) == 2
+
+
+def test_a_gain_that_noise_alone_could_be_is_never_chosen():
+    lucky = gate.Candidate("full", 1.0, 6.0, 2.6)  # allocation of 96 noisy items
+    sure = gate.Candidate("head", 1.0, 0.1, 0.02)
+    assert gate.select((gate.UNCHANGED, lucky), 2.0) == 0
+    assert gate.select((gate.UNCHANGED, lucky, sure), 2.0) == 2
 
 
 def test_slow_movers_give_finite_candidates(params):
