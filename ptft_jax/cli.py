@@ -223,6 +223,7 @@ def main(args: list[str] | None = None) -> int:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="ptft", description=DESCRIPTION, args=args
         )
+        sys.stdout.flush()
     except KeyboardInterrupt as stopped:
         print(str(stopped) or "interrupted", file=sys.stderr)
         return INTERRUPTED

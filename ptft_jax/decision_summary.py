@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from ptft_jax import gate
-from ptft_jax.certify import MEANING, Certified
+from ptft_jax.certify import MEANING
 from ptft_jax.decide import Decided
 
 
@@ -44,17 +42,9 @@ def summary(decided: Decided) -> dict[str, Any]:
             fold.scale if found.against is None else fold.ranges[policy, found.against]
             for fold in certified.scores
         ]
-    if decided.chosen not in (None, gate.UNCHANGED) and _is_kept(certified):
-        out["notes"] = [*out["notes"], gate.KEPT]
+    of_folds = gate.notes(decided.chosen, [fold.costs for fold in certified.scores])
+    out["notes"] = [*out["notes"], *of_folds]
     return out | {"delta": certified.delta, "meaning": MEANING}
-
-
-def _is_kept(certified: Certified) -> bool:
-    """Whether no fold's fine-tuning changed a cost."""
-    return all(
-        np.array_equal(fold.costs["pretrained"], fold.costs["finetuned"])
-        for fold in certified.scores
-    )
 
 
 def describe(summary: dict[str, Any]) -> list[str]:

@@ -146,12 +146,16 @@ def run(
     if own:
         # last, and not in the loop: what a bound does is done to no cell
         progress.stage("bounds of your own")
-        judged = [
-            own_rows.extend(r, own, str(Cell(**r["cell"]))) for r in records.values()
-        ]
-        manifest["bounds"] = own_bounds.fingerprints(own)
-        tables = result_tables.write(folder, judged, manifest)
+        tables = _judge(own, list(records.values()), manifest, folder)
     return Result(*tables, len(records), len(todo), folder)
+
+
+def _judge(own: OwnBounds, records, manifest, folder):
+    """Writes the tables once more, with the rows of bounds of the user's own."""
+    place = lambda record: str(Cell(**record["cell"]))
+    judged = [own_rows.extend(record, own, place(record)) for record in records]
+    manifest["bounds"] = own_bounds.fingerprints(own)
+    return result_tables.write(folder, judged, manifest)
 
 
 def _manifest(

@@ -1,5 +1,6 @@
 """The never-worse gate: which change, if any, held-out instances speak for."""
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import jax
@@ -20,12 +21,28 @@ class Candidate(NamedTuple):
 UNCHANGED = Candidate("none", 0.0, 0.0, 0.0)
 FEW_INSTANCES = 64  # where the gate's caution is stated
 LARGEST_ERROR = 0.25  # of a gain, beyond which it says nothing
-
-
 KEPT = (
     "on both halves fine-tuning kept the pretrained network: the certificates of the "
     "fine-tuned policy are about that one, not about the change made here"
 )
+
+
+def notes(
+    chosen: Candidate | None, folds: Iterable[Mapping[str, Float[np.ndarray, "_"]]]
+) -> list[str]:
+    """What must be said of certificates beside a change.
+
+    Args:
+      chosen: on all instances; None where nothing was fine-tuned.
+      folds: costs of `pretrained` and `finetuned` that each fold's certificate is of.
+
+    Returns:
+      `KEPT` where there is a change and no fold's fine-tuning changed a cost.
+    """
+    if chosen in (None, UNCHANGED):
+        return []
+    same = (np.array_equal(cost["pretrained"], cost["finetuned"]) for cost in folds)
+    return [KEPT] if all(same) else []
 
 
 def held_out_by(

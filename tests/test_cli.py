@@ -218,3 +218,12 @@ def test_an_interrupted_program_leaves_without_waiting_for_threads(monkeypatch, 
         cli.run()
     assert stop.value.code == code
     assert left == ([130] if code == 130 else [])
+
+
+def test_a_reader_that_leaves_gets_no_traceback():
+    read, write = os.pipe()
+    os.close(read)
+    line = [sys.executable, "-m", "ptft_jax", "worlds"]
+    done = subprocess.run(line, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (cli.PIPE_CLOSED, "")

@@ -115,6 +115,15 @@ def test_a_gain_that_noise_alone_could_be_is_never_chosen():
     assert gate.select((gate.UNCHANGED, lucky, sure), 2.0) == 2
 
 
+def test_certificates_that_are_not_of_the_change_are_noted():
+    head = gate.Candidate("head", 0.1, 0.2, 0.01)
+    same = {"pretrained": np.ones(3), "finetuned": np.ones(3)}
+    other = {"pretrained": np.ones(3), "finetuned": np.zeros(3)}
+    assert gate.notes(head, [same, same]) == [gate.KEPT]
+    assert gate.notes(head, [same, other]) == []
+    assert gate.notes(gate.UNCHANGED, [same, same]) == gate.notes(None, []) == []
+
+
 def test_slow_movers_give_finite_candidates(params):
     # One sale in eight months each: most batches of labels are all zero.
     sold = np.eye(8, dtype=np.float32)[np.arange(24) % 8]

@@ -119,18 +119,8 @@ def summary(decided: Decided) -> dict[str, Any]:
                 "measured": made.empirical,
                 "share_cut": made.share_cut,
             }
-        changed = decided.chosen not in (None, gate.UNCHANGED)
-        if changed and _is_kept(decided.certified):
-            out["notes"] = [gate.KEPT]
+        out["notes"] = gate.notes(decided.chosen, decided.certified.scores)
     return out
-
-
-def _is_kept(certified: Certified) -> bool:
-    """Whether no fold's fine-tuning changed a cost."""
-    return all(
-        np.array_equal(fold["pretrained"], fold["finetuned"])
-        for fold in certified.scores
-    )
 
 
 def describe(summary: dict[str, Any]) -> list[str]:
