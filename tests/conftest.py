@@ -6,8 +6,14 @@ import tiny
 
 from ptft_jax import compilation, data
 
+# Most of a first run is compilation, and most of that is optimization of programs
+# that run once. XLA_FLAGS= (empty) runs the tests on the programs that users run.
+HASTY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+
 
 def pytest_configure(config):
+    # before the first device is asked for; workers and started processes inherit it
+    os.environ.setdefault("XLA_FLAGS", HASTY)
     # Many tests, the workers, notebooks and started processes run the same programs,
     # most of them of one operation: each compiles once.
     cache = getattr(config, "cache", None)
