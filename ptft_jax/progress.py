@@ -44,12 +44,16 @@ class Lines:
           total: amount of work.
         """
         self.total, self.done, self.start = total, 0.0, time.monotonic()
+        self.first: tuple[float, float] | None = None
 
     def stage(self, text: str) -> None:
         """Say nothing: a log needs no stages."""
 
     def advance(self, amount: float, line: str = "") -> None:
         """Count finished work and print the line.
+
+        The time left is told from the second piece of work on, at the rate since the
+        first, which is the one that programs are compiled for.
 
         Args:
           amount: of work.
@@ -58,9 +62,14 @@ class Lines:
         self.done += amount
         if not line:
             return
-        spent = time.monotonic() - self.start
-        left = spent * max(self.total / self.done - 1.0, 0.0) if self.done else 0.0
+        now = time.monotonic()
+        if self.first is None and self.done:
+            self.first = now, self.done
+        since, before = self.first or (now, 0.0)
+        more, rest = self.done - before, max(self.total - self.done, 0.0)
+        left = (now - since) * rest / more if more else 0.0
         tail = f", about {duration(left)} left" if left >= 1.0 else ""
+        spent = now - self.start
         self.note(f"{line} (after {duration(spent)}{tail})")
 
     def note(self, line: str) -> None:
