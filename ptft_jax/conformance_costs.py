@@ -11,8 +11,10 @@ from jaxtyping import Array, Float, Key
 from ptft_jax.problems.problem import ProblemWorld, num_instances
 
 MOST_ERRORS = 5.0
+LEAST_ERRORS = 3.0  # that the correlation of loss and cost must be above 0
 NUM_LAWS = 32
 NUM_PORTFOLIOS = 256  # labels are judged on: a leak is a small share of their noise
+NUM_RANKED = 128  # laws that a loss is judged on, most of whose scores are noise
 NUM_OUTPUTS = 8  # of each portfolio that the loss must rank as their cost does
 
 
@@ -81,7 +83,7 @@ def ranks_as_cost(world: ProblemWorld, key: Key[Array, ""], n: int, m: int) -> F
       m: observations of `observe`.
 
     Returns:
-      Whether it is positive on average.
+      Whether it is above 0 by `LEAST_ERRORS` standard errors.
     """
     problem = world.problem
 
@@ -105,9 +107,9 @@ def ranks_as_cost(world: ProblemWorld, key: Key[Array, ""], n: int, m: int) -> F
         scale = jnp.sqrt((lost**2).sum() * (cost**2).sum())
         return (lost * cost).sum() / jnp.where(scale > 0.0, scale, 1.0)
 
-    mean, error = _errors([one(key) for key in jax.random.split(key, NUM_LAWS)])
+    mean, error = _errors([one(key) for key in jax.random.split(key, NUM_RANKED)])
     detail = f"correlation of loss and cost {mean:.2f} ± {error:.2g}"
-    return Finding("loss", mean > 0.0, detail)
+    return Finding("loss", mean > LEAST_ERRORS * error, detail)
 
 
 def unbiased_labels(
@@ -138,9 +140,8 @@ def unbiased_labels(
         asked = truth if world.asked is None else world.asked(truth, rest)
         exact = lambda x: world.expected_cost(asked, x)
         measured = problem.cost(first, outcome) - problem.cost(second, outcome)
-        gap = jnp.where(
-            problem.present(seen), measured - exact(first) + exact(second), 0.0
-        )
+        counts = (problem.judged or problem.present)(seen)
+        gap = jnp.where(counts, measured - exact(first) + exact(second), 0.0)
         return gap.sum() / _unit(world, truth)
 
     keys = jax.random.split(key, NUM_PORTFOLIOS)

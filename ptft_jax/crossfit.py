@@ -88,7 +88,8 @@ def cross_fit(
         )
     split_key, *fold_keys = jax.random.split(key, 5)
     order = np.asarray(jax.random.permutation(split_key, n))
-    folds = np.sort(order[: (n + 1) // 2]), np.sort(order[(n + 1) // 2 :])
+    # as drawn, not as in the file, which may be sorted by size: losses are bet on in turn
+    folds = order[: (n + 1) // 2], order[(n + 1) // 2 :]
     pretrained = risk.single(network, params)
 
     def decide(own, others, fit_key, row_key):

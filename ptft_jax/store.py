@@ -9,7 +9,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-SCHEMA = 9  # raised when a bound's constant, an estimator or a record's form changes
+SCHEMA = 10  # raised when a bound's constant, an estimator or a record's form changes
 CELLS = "cells"
 STALE_S = 3600.0  # a partial file this old was left by a writer that died
 Config = dict[str, Any]

@@ -92,6 +92,25 @@ def test_costs_are_means_over_the_rows_that_count():
     np.testing.assert_allclose(found, [(0.25 * 2 + 0.75 * 2) / 2, 0.0])
 
 
+def bound_and_mean(params, data, key):
+    halves = crossfit.cross_fit(tiny.NETWORK, params, data, None, key)
+    found = crossfit.score(tiny.NETWORK, data, halves, key)
+    made = certify.cost_bounds(found, "pretrained", 0.05, ("betting",))[0]
+    return made.value, made.empirical
+
+
+def test_a_file_sorted_by_size_has_no_smaller_bound(params):
+    # losses are bet on one after the other: in order of size they would look small
+    rng = np.random.default_rng(0)
+    level = rng.lognormal(2.0, 1.2, (2000, 1))
+    demand = level * rng.lognormal(0.0, 0.5, (2000, M))
+    ordered = demand[np.argsort(demand.mean(1))]
+    data = types.portfolio(jnp.asarray(ordered, jnp.float32), Q)
+    for key in jax.random.split(KEY, 5):
+        bound, mean = bound_and_mean(params, data, key)
+        assert bound > mean
+
+
 def test_a_fold_decides_without_looking_at_the_other(params):
     fit = finetune.make_fit(tiny.NETWORK, tiny.BRIEF)
     data = portfolio(20)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import launch
 import pytest
 
-from ptft_jax import conformance
+from ptft_jax import conformance, conformance_costs
 
 KEY = jax.random.key(0)
 SIZES = {"num_instances": 1024, "num_observations": 1}
@@ -80,6 +80,16 @@ def test_a_loss_of_the_wrong_sign_is_found_out():
     wrong = lambda *given: -launch.PROBLEM.loss(*given)
     world = launch.world(replace(launch.PROBLEM, loss=wrong))
     assert failed(conformance.check(world, KEY)) == {"loss"}
+
+
+def test_a_loss_that_has_nothing_to_do_with_the_cost_is_found_out():
+    idle = lambda seen, scale, output, _, outcome: jnp.sin(37.0 * output.sum(-1))
+    world = launch.world(replace(launch.PROBLEM, loss=idle))
+    found = [
+        conformance_costs.ranks_as_cost(world, jax.random.key(seed), 256, 1)
+        for seed in range(6)
+    ]
+    assert not any(each.is_met for each in found), found
 
 
 @pytest.mark.parametrize("name", BROKEN)

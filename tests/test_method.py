@@ -1,5 +1,7 @@
 """The method for any problem: fine-tuning, certificates, experiment and decisions."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import launch
@@ -52,6 +54,38 @@ def test_padding_changes_no_decision_of_a_policy(params):
     np.testing.assert_allclose(
         rule(pad(seen, 32))[:20], rule(seen), rtol=1e-4, atol=1e-5
     )
+
+
+def test_certificates_are_about_instances_that_can_be_judged(params):
+    theta, seen = draw(200)
+    seen = jax.tree.map(lambda leaf: leaf[jnp.argsort(theta)], seen)
+    odd = replace(launch.PROBLEM, judged=lambda s: jnp.arange(len(s.y)) % 4 == 0)
+    given = (launch.NETWORK, odd, params, seen)
+    halves = crossfit.cross_fit(*given, None, jax.random.key(4))
+    for half in halves:
+        assert len(half.others) == 25
+        assert (half.others % 4 == 0).all()
+        # in the order drawn, not that of the file
+        assert (np.diff(half.others) < 0).any()
+    assert not {*halves[0].others} & {*halves[1].others}
+    made = certify.certify(*given, None, jax.random.key(4), 0.05)
+    assert made.num_instances == 50
+    some = made.statements[0]
+    assert some.share_cut <= some.share_cut_bound <= 1.0
+    assert some.share_cut_bound > 0.05  # 50 instances say no more
+    few = replace(odd, judged=lambda s: jnp.arange(len(s.y)) < 3)
+    with pytest.raises(ValueError, match="something can be left out: 3"):
+        crossfit.cross_fit(launch.NETWORK, few, params, seen, None, jax.random.key(4))
+
+
+def test_a_known_range_of_costs_is_not_taken_from_a_sample(params):
+    seen = draw(64)[1]
+    known = replace(launch.PROBLEM, costs=(-9.0, 9.0))
+    made = certify.certify(
+        launch.NETWORK, known, params, seen, None, jax.random.key(4), 0.05
+    )
+    assert {(half.low, half.high) for half in made.halves} == {(-9.0, 9.0)}
+    assert made.statements[0].share_cut_bound == 0.0
 
 
 def test_certificates_hold_on_fresh_instances(params):

@@ -48,6 +48,11 @@ def test_fractions_and_text_may_come_late(tmp_path):
         # neither day nor month is certain to be first: the order of the rows
         (("9/1/2024", "10/1/2024", "11/1/2024"), 3.0),
         (("spring", "summer", "autumn"), 3.0),
+        # these can be read in one way only
+        (("9/1/2024", "31/10/2024", "11/1/2024"), 2.0),
+        (("9/1/2024", "10/31/2024", "11/1/2024"), 3.0),
+        (("1.10.2024", "30.9.2024", "2.9.2024"), 1.0),
+        (("1.2.24", "30.9.23", "2.9.2023"), 3.0),
     ],
 )
 def test_the_last_price_is_last_in_time(tmp_path, times, last):

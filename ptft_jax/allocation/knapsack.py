@@ -14,6 +14,12 @@ from jaxtyping import Array, Bool, Float
 # places may round it differently.
 TIE = 4e-6
 
+# Of certificates of policies that charge a price of the budget.
+CAUTION = (
+    "The budget's price is that which the items of the other fold pay, so that what is "
+    "certified keeps the budget about, not exactly."
+)
+
 
 class Price(NamedTuple):
     """What the budget makes items share.

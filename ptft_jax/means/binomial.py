@@ -173,6 +173,7 @@ PROBLEM = Problem(
     loss=_loss,
     cost=cost,
     leave_out=leave_out,
+    costs=(0.0, 1.0),
     baselines=baselines.BINOMIAL | baselines.shared(FAMILY),
     read=lambda table: means_table.read(table, Seen, means_table.BINOMIAL),
 )

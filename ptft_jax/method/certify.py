@@ -1,14 +1,15 @@
 """What can be certified of a problem's policies, at a stated confidence.
 
 Two folds: A gives the context, the coupling, the fine-tuned policy and the range
-[l_A, h_A] of costs; every instance of B is scored by the mean cost over the outcomes
-left out of it. Given A the scores of B are independent, one an instance. With costs cut
+[l_A, h_A] of costs; every instance of B of which something can be left out is scored by
+the mean cost over the outcomes left out of it. Given A the scores of B are independent, one an instance. With costs cut
 to the range and the folds exchanged, each bounded at δ/2,
 
   U = Σ_folds n_fold (l + (h − l) U_fold)/n
 
 is at least the mean cut cost with probability ≥ 1 − δ; and the same for what
-fine-tuning saves. δ is spent once for each statement.
+fine-tuning saves. The share of instances whose cost is above the range is bounded too
+(Clopper–Pearson): it is what the cut may hide. δ is spent once for each statement.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,8 @@ MEANING = (
     "Each bound holds with probability at least 1 - delta over the draw of the "
     "instances, taken alone. It is on the mean cost of the policies of the two "
     "cross-fitting folds, which see less data by what is left out, with every "
-    "instance's cost cut to a range fixed on the other fold."
+    "instance's cost cut to a range fixed on the other fold: how many instances lie "
+    "beyond it is bounded as well."
 )
 
 
@@ -49,6 +51,7 @@ class Statement(NamedTuple):
       value: the bound, in units of cost.
       empirical: what was measured on the scored instances.
       share_cut: of the scored instances, whose cost or loss was above the range.
+      share_cut_bound: what that share is at most, at the same confidence.
       policy: whose cost it bounds; None for the gain.
     """
 
@@ -56,6 +59,7 @@ class Statement(NamedTuple):
     value: float
     empirical: float
     share_cut: float
+    share_cut_bound: float
     policy: str | None = None
 
 
@@ -66,6 +70,11 @@ class Certified(NamedTuple):
     scores: tuple[Costs, ...]
     halves: tuple[Half, Half]
     delta: float
+
+    @property
+    def num_instances(self) -> int:
+        """How many instances the statements are about."""
+        return sum(len(half.others) for half in self.halves)
 
 
 def unit_losses(found: Sequence[Costs], halves: tuple[Half, Half]) -> list[Costs]:
@@ -103,9 +112,9 @@ def statements(
     mean = lambda values: float(sizes @ np.asarray(values) / sizes.sum())
     unit = unit_losses(found, halves)
     wide = [h.high - h.low for h in halves]
-    over = lambda name: mean(
-        [(fold[name] > h.high).mean() for fold, h in zip(found, halves, strict=True)]
-    )
+    over = lambda name: [
+        fold[name] > h.high for fold, h in zip(found, halves, strict=True)
+    ]
     made = []
     for name in found[0]:
         ends = [
@@ -116,11 +125,22 @@ def statements(
             h.low + w * fold[name].mean()
             for h, w, fold in zip(halves, wide, unit, strict=True)
         ]
-        measured = mean(kept), over(name)
-        made.append(Statement(f"{name}_betting", mean(ends), *measured, name))
+        shares = _shares(over(name), mean, delta)
+        made.append(
+            Statement(f"{name}_betting", mean(ends), mean(kept), *shares, name)
+        )
     if "finetuned" in found[0]:
         made.append(_gain(found, halves, mean, delta))
     return tuple(made)
+
+
+def _shares(over, mean, delta) -> tuple[float, float]:
+    """The share of instances beyond their fold's range, and what it is at most."""
+    ends = [
+        certificates.clopper_pearson(int(fold.sum()), len(fold), delta / 2)
+        for fold in over
+    ]
+    return mean([fold.mean() for fold in over]), mean(ends)
 
 
 def _gain(found, halves, mean, delta) -> Statement:
@@ -132,8 +152,8 @@ def _gain(found, halves, mean, delta) -> Statement:
         nothing = np.zeros_like(kept)
         ends.append(certificates.paired_gain(kept, nothing, delta / 2, half.move))
         saved.append(-kept.mean())
-        over.append((lost > half.move).mean())
-    return Statement(GAIN, mean(ends), mean(saved), mean(over))
+        over.append(lost > half.move)
+    return Statement(GAIN, mean(ends), mean(saved), *_shares(over, mean, delta))
 
 
 def certify(
@@ -160,7 +180,7 @@ def certify(
       The statements.
 
     Raises:
-      ValueError: fewer than 4 instances.
+      ValueError: fewer than 4 instances of which something can be left out.
     """
     fold_key, *row_keys = jax.random.split(key, 3)
     halves = crossfit.cross_fit(network, problem, params, seen, fit, fold_key)
@@ -170,4 +190,12 @@ def certify(
         scored = take(seen, jnp.asarray(half.others), crossfit.padded_size(seen, size))
         costs = crossfit.scores(network, problem, half, scored, row_key)
         found.append({name: cost[:size] for name, cost in costs.items()})
-    return Certified(statements(found, halves, delta), tuple(found), halves, delta)
+    made = statements(found, halves, delta)
+    if problem.costs is not None:
+        made = tuple(s if s.policy is None else _uncut(s) for s in made)
+    return Certified(made, tuple(found), halves, delta)
+
+
+def _uncut(statement: Statement) -> Statement:
+    """No cost is beyond the range of all that there can be, whatever was sampled."""
+    return statement._replace(share_cut=0.0, share_cut_bound=0.0)

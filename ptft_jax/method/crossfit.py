@@ -1,8 +1,8 @@
 """Two folds of the instances, each of which decides for the other.
 
 A fold gives the context, the coupling, the fine-tuned policy and the range [l, h] of
-costs; every instance of the other is scored by the mean cost over the outcomes left out
-of it.
+costs; every instance of the other of which something can be left out is scored by the
+mean cost over the outcomes left out of it.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float64, Key
+from jaxtyping import Array, Bool, Float64, Key
 
 from ptft_jax import shapes
 from ptft_jax.method import finetune
@@ -28,9 +28,9 @@ class Half(NamedTuple):
 
     Attributes:
       context: its instances, padded.
-      others: positions of the instances that it is to be scored on.
+      others: positions of the instances that it is to be scored on, in random order.
       policies: parameters by name, leading axis K; `pretrained` and `finetuned`.
-      low: l, below every cost of its own instances.
+      low: l, below every cost of its own instances, or of any if that is known.
       high: h, above them.
       move: D > 0, twice the most that fine-tuning changes a cost of its own instances.
     """
@@ -74,18 +74,36 @@ def scores(
 
 
 def _mean_cost(network, problem, params, seen, context, keys):
-    own, stats = finetune.mean_outputs(network, problem, params, context, context)
-    coupling = problem.couple(context, stats, own)
+    outputs = lambda rest: finetune.mean_outputs(
+        network, problem, params, rest, context
+    )
 
     def row(key):
+        # a budget has the price that it has where as little is known of all items
+        less, _ = problem.leave_out(jax.random.fold_in(key, 1), context)
+        own, stats = outputs(less)
+        coupling = problem.couple(less, stats, own)
         rest, outcome = problem.leave_out(key, seen)
-        output, _ = finetune.mean_outputs(network, problem, params, rest, context)
+        output, _ = outputs(rest)
         return problem.cost(problem.decide(rest, stats, output, coupling), outcome)
 
     return jax.lax.map(row, keys).mean(0)
 
 
 _costs = jax.jit(_mean_cost, static_argnums=(0, 1))
+
+
+def judged(problem: Problem, seen: Any) -> Bool[np.ndarray, "n"]:
+    """Instances that can be scored: not padding, and something can be left out.
+
+    Args:
+      problem: the problem.
+      seen: instances.
+
+    Returns:
+      Which they are.
+    """
+    return np.asarray((problem.judged or problem.present)(seen), bool)
 
 
 def cross_fit(
@@ -110,28 +128,33 @@ def cross_fit(
       The folds A and B.
 
     Raises:
-      ValueError: fewer than 4 instances.
+      ValueError: fewer than 4 instances of which something can be left out.
     """
-    n = int(problem.present(seen).sum())
-    if n < LEAST_INSTANCES:
-        raise ValueError(f"certificates need at least {LEAST_INSTANCES} instances: {n}")
+    n, counts = int(problem.present(seen).sum()), judged(problem, seen)
+    if (few := int(counts.sum())) < LEAST_INSTANCES:
+        raise ValueError(
+            f"certificates need at least {LEAST_INSTANCES} instances of which something "
+            f"can be left out: {few}"
+        )
     split_key, *fold_keys = jax.random.split(key, 5)
+    # losses are bet on in turn: as drawn, not as in the file, which may be sorted
     order = np.asarray(jax.random.permutation(split_key, n))
-    folds = np.sort(order[: (n + 1) // 2]), np.sort(order[(n + 1) // 2 :])
+    order = np.concatenate([order[counts[order]], order[~counts[order]]])
+    folds = order[::2], order[1::2]
 
     def half(own, others, fit_key, row_key):
         context = take(seen, jnp.asarray(own), padded_size(seen, len(own)))
         policies = {"pretrained": finetune.single(params)}
         if fit is not None:
             policies["finetuned"] = fit(params, context, fit_key).params
-        made = Half(context, others, policies, 0.0, 0.0, 0.0)
+        made = Half(context, others[counts[others]], policies, 0.0, 0.0, 0.0)
         found = scores(network, problem, made, context, row_key)
-        costs = {name: cost[: len(own)] for name, cost in found.items()}
+        costs = {name: cost[: len(own)][counts[own]] for name, cost in found.items()}
         low, high = costs["pretrained"].min(), costs["pretrained"].max()
         spread = max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-30)
         moved = np.abs(costs.get("finetuned", 0.0) - costs["pretrained"]).max()
         move = max(2.0 * float(moved), 1e-6 * spread)
-        low, high = float(low - spread), float(high + spread)
+        low, high = problem.costs or (float(low - spread), float(high + spread))
         return made._replace(low=low, high=high, move=move)
 
     return half(*folds, *fold_keys[:2]), half(*folds[::-1], *fold_keys[2:])

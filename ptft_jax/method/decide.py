@@ -26,11 +26,13 @@ class Decided(NamedTuple):
       table: columns instance, decision, decision_pretrained, and one a baseline.
       chosen: how fine-tuning changed the network, or None if it was not asked for.
       certified: the statements, or None where there are too few instances.
+      caution: what must be known of certificates of this problem, or "".
     """
 
     table: pl.DataFrame
     chosen: Candidate | None
     certified: Certified | None
+    caution: str
 
 
 def decide(
@@ -89,13 +91,14 @@ def decide(
                 f"{counted(lost, 'number')} of column {quoted(name)} cannot be "
                 "represented in single precision; give the data in other units"
             )
-    if n >= crossfit.LEAST_INSTANCES:
+    if crossfit.judged(problem, seen).sum() >= crossfit.LEAST_INSTANCES:
         report("certificates")
         certified = certify.certify(
             network, problem, params, padded, fit, key("certify"), delta
         )
     numbers = {name: rounded(np.asarray(x, np.float64)) for name, x in columns.items()}
-    return Decided(pl.DataFrame({"instance": names, **numbers}), chosen, certified)
+    table = pl.DataFrame({"instance": names, **numbers})
+    return Decided(table, chosen, certified, problem.caution)
 
 
 def summary(decided: Decided) -> dict[str, Any]:
@@ -112,12 +115,14 @@ def summary(decided: Decided) -> dict[str, Any]:
         out["finetuning"] = decided.chosen._asdict()
     if decided.certified is not None:
         out["delta"] = decided.certified.delta
-        out["meaning"] = certify.MEANING
+        out["meaning"] = " ".join(filter(None, (certify.MEANING, decided.caution)))
+        out["certified_instances"] = decided.certified.num_instances
         for made in decided.certified.statements:
             out[made.name] = {
                 "value": made.value,
                 "measured": made.empirical,
                 "share_cut": made.share_cut,
+                "share_cut_bound": made.share_cut_bound,
             }
         out["notes"] = gate.notes(decided.chosen, decided.certified.scores)
     return out
@@ -144,7 +149,16 @@ def describe(summary: dict[str, Any]) -> list[str]:
         )
     if "delta" not in summary:
         least = crossfit.LEAST_INSTANCES
-        return [*lines, f"no certificate: it needs at least {least} instances"]
+        return [
+            *lines,
+            f"no certificate: it needs at least {least} instances of which something "
+            "can be left out",
+        ]
+    if summary["certified_instances"] < summary["instances"]:
+        lines.append(
+            f"certificates are about {summary['certified_instances']} of "
+            f"{summary['instances']} instances: nothing can be left out of the others"
+        )
     texts = {
         "pretrained_betting": "certified cost bound, pretrained: at most",
         "finetuned_betting": "certified cost bound, fine-tuned: at most",
@@ -156,7 +170,8 @@ def describe(summary: dict[str, Any]) -> list[str]:
             lines.append(
                 f"{text} {found['value']:.5g} an instance at confidence "
                 f"{1.0 - summary['delta']:g} (measured {found['measured']:.5g}; "
-                f"{found['share_cut']:.2%} of instances beyond the range)"
+                f"{found['share_cut']:.2%} of instances beyond the range here, at most "
+                f"{found['share_cut_bound']:.2%} in all)"
             )
     lines.append(summary["meaning"])
     return lines + [f"note: {note}" for note in summary.get("notes", [])]

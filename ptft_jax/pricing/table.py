@@ -128,8 +128,9 @@ def _pack(columns, of_product, codes, order, n: int) -> Seen:
         low, high = (jnp.asarray(of_product[name]) for name in ("low", "high"))
         menu = demand_law.menu_between(low, high, NUM_PRICES)
     else:
-        again = np.tril(price[:, :, None] == price[:, None, :], -1).any(-1)
-        once = -np.sort(-np.where(again, 0.0, price), 1)
+        falling = -np.sort(-price, 1)
+        again = np.diff(falling, axis=1, prepend=np.inf) == 0.0
+        once = -np.sort(-np.where(again, 0.0, falling), 1)
         menu = jnp.asarray(once[:, : (once > 0.0).sum(1).max()])
     return Seen(
         price=jnp.asarray(price),

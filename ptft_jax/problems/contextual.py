@@ -139,6 +139,7 @@ PROBLEM = Problem(
     loss=loss,
     cost=cost,
     leave_out=leave_out,
+    judged=lambda seen: seen.valid.sum(1) >= 2,
     baselines=baselines.CONTEXTUAL,
     read=table.read,
 )

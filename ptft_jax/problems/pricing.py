@@ -21,6 +21,11 @@ NUM_LEFT_OUT = 2  # prices at which a pair is left out: the fewest that can be c
 SOFTNESS = 0.02  # relative profit by which the policy of the loss differs from the best
 FIT_WEIGHT = 1.0  # of the deviance of units beside lost profit
 
+CAUTION = (
+    "It is on prices chosen between two of each product that were charged and left out, "
+    "not among all that are allowed."
+)
+
 
 class Outcome(NamedTuple):
     """Units of each product at some prices, unbiased for the expected units there.
@@ -193,6 +198,7 @@ PROBLEM = Problem(
     loss=loss,
     cost=cost,
     leave_out=leave_out,
+    caution=CAUTION,
     baselines=baselines.PRICING,
     read=table.read,
 )

@@ -55,7 +55,13 @@ class Problem:
       leave_out: `(key, seen) -> (rest, outcome)`: what would have been seen with less
         data and an outcome that is independent of it given the truth, so that
         `cost(decide(rest), outcome)` is unbiased for the expected cost of the policy;
-        where nothing can be left out, an outcome that costs 0 whatever is decided.
+        where nothing can be left out, an outcome that costs 0 whatever is decided, and
+        `judged` must say so.
+      judged: `(seen) -> [n]`, instances of which something can be left out, which are
+        those that certificates are about; all that are present where None.
+      costs: the least and the largest cost there can be; None where that is not known,
+        and costs are then cut at a range that is taken from other instances.
+      caution: what must be known of certificates of this problem, one sentence.
       couple: `(seen, stats, output) -> coupling`, what the instances of a portfolio
         share when they are decided on (the price of a budget); () where nothing.
       baselines: `(seen) -> decision`, by name.
@@ -74,6 +80,9 @@ class Problem:
     loss: Callable[..., Float[Array, "n"]]
     cost: Callable[..., Float[Array, "n"]]
     leave_out: Callable[..., tuple[Any, Any]]
+    judged: Callable[..., Bool[Array, "n"]] | None = None
+    costs: tuple[float, float] | None = None
+    caution: str = ""
     couple: Callable[..., Any] = _uncoupled
     baselines: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     read: Callable[..., tuple[Any, list[str]]] | None = None

@@ -19,6 +19,10 @@ _SORTABLE = re.compile(
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,4}[-/]\d{1,4}")
 
 
+# Readings of dates that do not begin with the year; a dot is never month first.
+_FORMS = ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
+
+
 class Times(NamedTuple):
     """When each row is.
 
@@ -81,10 +85,22 @@ def read(grid: Grid, column: int, problems: Problems) -> Times:
         key = np.array([float(label or "-inf") for label in like_usual])
     elif usual == "date" and len({len(label) for label in like_usual if label}) == 1:
         key = np.array(like_usual)
+    elif usual == "other date" and (days := _days(like_usual)) is not None:
+        usual, key = "date", days
     else:
         return Times(labels, codes, "text")
     order = np.argsort(key, kind="stable")
     return Times([labels[int(i)] for i in order], np.argsort(order)[codes], usual)
+
+
+def _days(labels: list[str]) -> Int[np.ndarray, "_"] | None:
+    """Days since 1970 of dates that can be read in one way only; blanks come first."""
+    text = pl.Series(labels, dtype=pl.String)
+    found = [text.str.to_date(form, strict=False) for form in _FORMS]
+    whole = [days for days in found if (days.is_null() == (text == "")).all()]
+    if len(whole) != 1:
+        return None
+    return whole[0].cast(pl.Int64).fill_null(np.iinfo(np.int32).min).to_numpy()
 
 
 def report_blank(grid: Grid, column: int, problems: Problems, remedy: str) -> None:
