@@ -11,7 +11,7 @@ from ptft_jax.bound_terms import is_setting
 from ptft_jax.lab import METHODS
 
 Row = dict[str, Any]
-Panel = tuple[int, float | None]  # observations, quantile where there is one
+Panel = tuple[int | None, float | None]  # observations and quantile where there are
 
 
 class Mean(NamedTuple):
@@ -77,14 +77,15 @@ def name_of(panel: Panel) -> str:
     """What titles and verdicts call a panel.
 
     Args:
-      panel: observations, and the quantile or None.
+      panel: observations and the quantile, each None where there is none.
 
     Returns:
-      Such as "m = 10, q = 0.9", or "m = 10" where the problem has no quantile.
+      Such as "m = 10, q = 0.9", "m = 10" where the problem has no quantile, or "no m"
+      where its instances have no number of observations.
     """
     observations, quantile = panel
-    ending = "" if quantile is None else f", q = {quantile:g}"
-    return f"m = {observations}{ending}"
+    beginning = "no m" if observations is None else f"m = {observations}"
+    return beginning if quantile is None else f"{beginning}, q = {quantile:g}"
 
 
 def cells(

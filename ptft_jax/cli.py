@@ -68,7 +68,7 @@ def validate(
       n: Numbers of instances separated by commas; `max` is all of a file. Default
         32,64,128 (quick), 64,256,1024 or 64,256,max (full).
       observations: Observations of each instance, or several numbers separated by
-        commas. Default 10.
+        commas. Default 10; none in worlds whose instances have no such number.
       seeds: Number of replications. Default 2 (quick) or 5 (full).
       protocol: iid: observations drawn without replacement, whatever their time; the
         network is told how many periods there are.

@@ -14,18 +14,22 @@ PROTOCOLS = ("iid", "rolling")
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of the experiment's grid; quantile is None where a problem has none."""
+    """One point of the experiment's grid.
+
+    Observations and quantile are None where a problem has none.
+    """
 
     protocol: str
     n: int
-    observations: int
+    observations: int | None
     quantile: float | None
     seed: int
 
     def __str__(self) -> str:
         """What progress calls it."""
         ratio = "" if self.quantile is None else f" q={self.quantile}"
-        return f"n={self.n} m={self.observations}{ratio} seed={self.seed}"
+        m = "" if self.observations is None else f" m={self.observations}"
+        return f"n={self.n}{m}{ratio} seed={self.seed}"
 
 
 Vector = Float[np.ndarray, "n"]

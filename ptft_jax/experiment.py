@@ -9,17 +9,14 @@ from typing import Any, NamedTuple
 
 from ptft_jax import (
     compilation,
-    law_rows,
-    mismatch_rows,
+    meanings,
     own_bounds,
     own_rows,
     provenance,
     result_tables,
     store,
-    theory_rows,
     validate,
 )
-from ptft_jax.certify import MEANING
 from ptft_jax.draws import Cell
 from ptft_jax.lab import Lab
 from ptft_jax.method.lab import ProblemLab
@@ -31,13 +28,14 @@ RunCell = Callable[..., dict[str, Any]]
 
 
 class Result(NamedTuple):
-    """The tables of a run, as far as it got."""
+    """The tables of a run, as far as it got, and what their rows say."""
 
     risks: list[Row]
     bounds: list[Row]
     finished: int
     total: int
     folder: pathlib.Path
+    meaning: dict[str, str]
 
 
 def config_of(lab: Lab | ProblemLab, cell: Cell) -> store.Config:
@@ -142,20 +140,21 @@ def run(
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_s": round(time.perf_counter() - begin, 1),
         }
-        tables = result_tables.write(folder, list(records.values()), manifest)
+        finished = list(records.values())
+        tables = result_tables.write(folder, finished, manifest, lab.pretrained_on)
     if own:
         # last, and not in the loop: what a bound does is done to no cell
         progress.stage("bounds of your own")
-        tables = _judge(own, list(records.values()), manifest, folder)
-    return Result(*tables, len(records), len(todo), folder)
+        tables = _judge(own, finished, manifest, folder, lab.pretrained_on)
+    return Result(*tables, len(records), len(todo), folder, meanings.of_run(lab))
 
 
-def _judge(own: OwnBounds, records, manifest, folder):
+def _judge(own: OwnBounds, records, manifest, folder, pretrained_on):
     """Writes the tables once more, with the rows of bounds of the user's own."""
     place = lambda record: str(Cell(**record["cell"]))
     judged = [own_rows.extend(record, own, place(record)) for record in records]
     manifest["bounds"] = own_bounds.fingerprints(own)
-    return result_tables.write(folder, judged, manifest)
+    return result_tables.write(folder, judged, manifest, pretrained_on)
 
 
 def _manifest(
@@ -172,13 +171,7 @@ def _manifest(
         "device": provenance.device(),
         "commit": provenance.commit(),
         "seeds": sorted({cell.seed for cell in todo}),
-        "meaning": {
-            "certificates": MEANING,
-            **theory_rows.MEANING,
-            **mismatch_rows.MEANING,
-            **law_rows.MEANING,
-            **own_bounds.MEANING,
-        },
+        "meaning": meanings.of_run(lab),
     }
 
 

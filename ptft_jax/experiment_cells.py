@@ -15,14 +15,14 @@ class Grid:
 
     Attributes:
       n: instances; None stands for all there are.
-      observations: m of each instance.
+      observations: m of each instance; None alone for a problem without.
       quantiles: critical ratios; None alone for a problem without.
       seeds: number of replications, seeds 0, 1, ….
       protocol: iid or rolling.
     """
 
     n: tuple[int | None, ...]
-    observations: tuple[int, ...]
+    observations: tuple[int | None, ...]
     quantiles: tuple[float | None, ...]
     seeds: int
     protocol: str = "iid"
@@ -71,11 +71,12 @@ def _check(grid: Grid, sizes: list[int], source: Source | ProblemSource) -> None
             f"--n {max(sizes)} is more than the {source.size} instances of the file; "
             "'max' stands for all of them"
         )
-    if min(grid.observations) < 2:
-        raise UsageError(
-            "--observations must be at least 2, so that one can be left out; "
-            f"got {min(grid.observations)}"
-        )
+    for m in grid.observations:
+        if m is not None and m < 2:
+            raise UsageError(
+                "--observations must be at least 2, so that one can be left out; "
+                f"got {m}"
+            )
     for q in grid.quantiles:
         if q is not None and not 0.0 < q < 1.0:
             raise UsageError(f"--quantile must be in (0, 1), got {q}")

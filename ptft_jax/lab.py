@@ -91,6 +91,11 @@ class Lab(NamedTuple):
     fit_scratch: finetune.Fit
     synthetic: synthetic.Losses
 
+    @property
+    def pretrained_on(self) -> int:
+        """Instances of the largest portfolio that a network is pretrained on."""
+        return pretrain.PretrainConfig().most_instances
+
 
 def open_lab(
     source: Source,

@@ -18,17 +18,6 @@ from theory import laws, rates
 
 REFERENCE = "bayes"
 PATHS = ("pretrained", "scratch", "finetuned")
-# Instances of the largest portfolios that the shipped weights were pretrained on.
-PRETRAINED_ON = 256
-
-# The rate, and the method that it is about: attending to n instances, or fine-tuning.
-RATES: dict[str, tuple[Callable[[int], float], str]] = {
-    "rate_data_pooling": (rates.data_pooling, "finetuned"),
-    "rate_universal_priors": (
-        lambda n: rates.universal_priors(n, PRETRAINED_ON),
-        "pretrained",
-    ),
-}
 LEAST_N = 3  # below it ln ln n is not positive
 
 MEANING = {
@@ -37,21 +26,41 @@ MEANING = {
         "the pretrained network and of the same network from scratch; beside it the "
         "fine-tuned excess. Exact for quadratic excess and independent paths only."
     ),
-    "rate_...": (
+    "rate_data_pooling": (
         "rate: 1/sqrt(n) (Gupta & Kallus 2022) times the constant that fits the "
-        "fine-tuned excess over Bayes of this run best, and ln^3 k/(k (ln ln k)^2) at "
-        "k = min(n, n_pre) (Cannella et al. 2026) times the one that fits the "
-        "pretrained excess, which attends to the n instances; n_pre is 256, the "
-        "largest pretraining portfolio of the shipped weights. A constant is fitted to "
-        "the errors it stands beside; it bounds nothing."
+        "fine-tuned excess over Bayes of this run best. A constant is fitted to the "
+        "errors it stands beside; it bounds nothing."
     ),
     "James-Stein": (
-        "the regret of estimated shrinkage, 3 v^2/((tau^2+v) n), is about normal means "
-        "under squared cost; no problem of this command has that form, so no row."
+        "the regret of estimated shrinkage, 3 v^2/((tau^2+v) n), is about means from "
+        "one normal law, seen with one known variance, under squared cost; this "
+        "command makes no row of it."
     ),
 }
+UNIVERSAL_PRIORS = (
+    "rate: ln^3 k/(k (ln ln k)^2) at k = min(n, n_pre) (Cannella et al. 2026) times "
+    "the constant that fits the pretrained excess over Bayes of this run best, which "
+    "attends to the n instances; n_pre is {}, the instances of the largest pretraining "
+    "portfolio of the shipped weights. A constant is fitted to the errors it stands "
+    "beside; it bounds nothing."
+)
 Row = dict[str, Any]
+Rate = Callable[[int], float]
 Group = tuple  # world, protocol, observations, quantile
+
+
+def meaning(pretrained_on: int | None) -> dict[str, str]:
+    """What the rows of `over_seeds` say.
+
+    Args:
+      pretrained_on: as `over_seeds` takes it.
+
+    Returns:
+      Sentences by name of the law or rate.
+    """
+    if pretrained_on is None:
+        return MEANING
+    return MEANING | {"rate_universal_priors": UNIVERSAL_PRIORS.format(pretrained_on)}
 
 
 def key_of(row: Row) -> tuple:
@@ -106,7 +115,20 @@ def _rows(bound, tier, values, risk, delta) -> list[Row]:
     ]
 
 
-def _predictions(by_n: dict[int, dict[int, dict]]) -> dict[int, list[tuple]]:
+def _rates(pretrained_on: int | None) -> dict[str, tuple[Rate, str]]:
+    """Each rate, and the method that it is about: fine-tuning or only attending."""
+    found: dict[str, tuple[Rate, str]] = {
+        "rate_data_pooling": (rates.data_pooling, "finetuned")
+    }
+    if pretrained_on is not None:
+        attending = lambda n: rates.universal_priors(n, pretrained_on)
+        found["rate_universal_priors"] = attending, "pretrained"
+    return found
+
+
+def _predictions(
+    by_n: dict[int, dict[int, dict]], pretrained_on: int | None
+) -> dict[int, list[tuple]]:
     """Per n: the bound's name, tier, values, and the method it is about."""
     found: dict[int, list[tuple]] = defaultdict(list)
     for n, cells in by_n.items():
@@ -115,7 +137,7 @@ def _predictions(by_n: dict[int, dict[int, dict]]) -> dict[int, list[tuple]]:
             total = laws.harmonic(*paths.values())
             values = {"total": total, **paths}
             found[n].append(("harmonic", "law", values, "finetuned"))
-    for name, (rate, about) in RATES.items():
+    for name, (rate, about) in _rates(pretrained_on).items():
         error = {n: _mean(c, about) for n, c in sorted(by_n.items()) if n >= LEAST_N}
         error = {n: e for n, e in error.items() if e > 0.0}
         if len(error) < 2:
@@ -127,20 +149,25 @@ def _predictions(by_n: dict[int, dict[int, dict]]) -> dict[int, list[tuple]]:
     return found
 
 
-def over_seeds(risks: list[Row], delta: float) -> dict[tuple, list[Row]]:
+def over_seeds(
+    risks: list[Row], delta: float, pretrained_on: int | None = None
+) -> dict[tuple, list[Row]]:
     """Rows of `bounds.csv` that rest on all finished seeds, by cell.
 
     Args:
       risks: rows of `risks.csv`, of all finished cells.
       delta: of the run; laws and rates have none of their own.
+      pretrained_on: n_pre, instances of the largest portfolio that the network was
+        pretrained on; None where nobody knows, and `rate_universal_priors` has no rows.
 
     Returns:
-      `harmonic` (law) where both mean excesses are above 0, and each of `RATES` (rate)
-      where there are two n to fit it to. The constants are terms `setting_…`.
+      `harmonic` (law) where both mean excesses are above 0, and `rate_data_pooling` and
+      `rate_universal_priors` (rate) where there are two n to fit them to. The constants
+      are terms `setting_…`.
     """
     out = {}
     for group, by_n in excess_over_bayes(risks).items():
-        predictions = _predictions(by_n)
+        predictions = _predictions(by_n, pretrained_on)
         for n, cells in by_n.items():
             for seed, excess in cells.items():
                 out[(*group, n, seed)] = [

@@ -56,6 +56,11 @@ class PretrainConfig:
     weight_decay: float = 1e-4
     average_decay: float = 0.998
 
+    @property
+    def most_instances(self) -> int:
+        """Instances of the largest portfolio that is trained on."""
+        return max(instances for _, instances, _ in self.shapes)
+
 
 def update_rule(
     others: optax.Schedule, matrices: optax.Schedule | None, weight_decay: Any

@@ -9,18 +9,14 @@ from matplotlib.figure import Figure
 from ptft_jax import (
     bound_figures,
     divergence_figure,
-    law_rows,
-    mismatch_rows,
-    own_bounds,
+    meanings,
     path_figure,
     plotting,
     store,
     summary_tables,
-    theory_rows,
     tightness_figure,
     verdicts,
 )
-from ptft_jax.certify import MEANING
 from ptft_jax.experiment import Result
 from ptft_jax.result_tables import BOUNDS, RISKS, Row, to_text
 
@@ -41,11 +37,12 @@ CLAIMS = (
 )
 READING = (
     "Excess is Σ cost / Σ cost of full information − 1 over the portfolio, under each "
-    "instance's true demand law. Solid lines are measured, dashed ones know the law of "
-    "the world, dotted ones are certified bounds, dash-dotted ones laws, thin loosely "
-    "dotted ones rates with a fitted constant, all in units of the mean cost of full "
-    "information. Cells of one seed share instances, so errors along n are "
-    "correlated. Error bars are standard errors over seeds."
+    "instance's truth; costs that may be 0 or less are counted from where full "
+    "information costs what the column cost_full says. Solid lines are measured, "
+    "dashed ones know the law of the world, dotted ones are certified bounds, "
+    "dash-dotted ones laws, thin loosely dotted ones rates with a fitted constant, all "
+    "in units of the mean cost of full information. Cells of one seed share instances, "
+    "so errors along n are correlated. Error bars are standard errors over seeds."
 )
 FIGURES = {
     "risk": "excess cost against n",
@@ -113,11 +110,13 @@ def _page(result: Result, title: str, images: dict[str, str]) -> str:
         ),
         "<h2>Errors, bounds, laws and rates</h2>",
         *summary_tables.tables(result.risks, result.bounds),
-        f"<p><b>What the certificates mean.</b> {MEANING} {_caveat(result)}</p>",
+        f"<p><b>What the certificates mean.</b> "
+        f"{html.escape(result.meaning[meanings.CERTIFICATES])} {_caveat(result)}</p>",
         "<p><b>What each further row says.</b></p><ul>",
         *(
             f"<li><b>{html.escape(name)}</b>: {html.escape(text)}</li>"
-            for name, text in meanings().items()
+            for name, text in result.meaning.items()
+            if name != meanings.CERTIFICATES
         ),
         "</ul>",
         f"<h2>Claims</h2><p>{CLAIMS}</p>",
@@ -141,16 +140,6 @@ def _links(rows: tuple[str, ...]) -> str:
     anchor = lambda row: f'<a href="#{row}">{row.split(":")[1]}</a>'
     kind = rows[0].split(":")[0]
     return f"{kind} {' '.join(anchor(row) for row in rows)}"
-
-
-def meanings() -> dict[str, str]:
-    """What each row of `bounds.csv` beside the certificates of `certify` says.
-
-    Returns:
-      Sentences by name of the bound.
-    """
-    tables = theory_rows, mismatch_rows, law_rows, own_bounds
-    return {name: text for table in tables for name, text in table.MEANING.items()}
 
 
 def _verdict_table(result: Result) -> str:

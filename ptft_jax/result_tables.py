@@ -40,13 +40,16 @@ Row = dict[str, Any]
 CELL_FIELDS = ("protocol", "n", "observations", "quantile", "seed")
 
 
-def rows_of(records: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
+def rows_of(
+    records: list[dict[str, Any]], pretrained_on: int | None = None
+) -> tuple[list[Row], list[Row]]:
     """All rows of both tables, sorted by cell and then as each cell lists them.
 
     Behind the rows of a cell come those of `law_rows`, which rest on all records.
 
     Args:
       records: of cells.
+      pretrained_on: as `law_rows.over_seeds` takes it.
 
     Returns:
       Rows of `risks.csv` and of `bounds.csv`; each also has the id of its cell.
@@ -59,7 +62,7 @@ def rows_of(records: list[dict[str, Any]]) -> tuple[list[Row], list[Row]]:
     for common, record in zip(commons, ordered, strict=True):
         risks += [{**common, **row} for row in record["risks"]]
     deltas = [row["delta"] for record in ordered for row in record["bounds"][:1]]
-    derived = law_rows.over_seeds(risks, deltas[0]) if deltas else {}
+    derived = law_rows.over_seeds(risks, deltas[0], pretrained_on) if deltas else {}
     for common, record in zip(commons, ordered, strict=True):
         rows = [*record["bounds"], *derived.get(law_rows.key_of(common), [])]
         bounds += [{**common, **row} for row in rows]
@@ -125,7 +128,10 @@ def to_parquet(risks: list[Row], bounds: list[Row]) -> bytes:
 
 
 def write(
-    folder: str | os.PathLike, records: list[dict[str, Any]], manifest: dict[str, Any]
+    folder: str | os.PathLike,
+    records: list[dict[str, Any]],
+    manifest: dict[str, Any],
+    pretrained_on: int | None = None,
 ) -> tuple[list[Row], list[Row]]:
     """Writes `risks.csv`, `bounds.csv`, `records.parquet` and `manifest.json`.
 
@@ -133,12 +139,13 @@ def write(
       folder: of the run.
       records: of all cells asked for that are finished.
       manifest: how they were made.
+      pretrained_on: as `law_rows.over_seeds` takes it.
 
     Returns:
       The rows of both tables.
     """
     folder = pathlib.Path(folder)
-    risks, bounds = rows_of(records)
+    risks, bounds = rows_of(records, pretrained_on)
     store.write_text(folder / "risks.csv", to_csv(risks, RISKS))
     store.write_text(folder / "bounds.csv", to_csv(bounds, BOUNDS))
     store.write_text(folder / "records.parquet", to_parquet(risks, bounds))

@@ -60,7 +60,7 @@ def test_the_harmonic_law_combines_means_over_seeds():
 
 
 def test_the_rates_are_scaled_to_the_fine_tuned_errors():
-    found = law_rows.over_seeds(TWO, DELTA)
+    found = law_rows.over_seeds(TWO, DELTA, 256)
     rows = found[("w", "iid", 10, 0.9, 64, 1)]
     fit = rates.fit_constant([16, 64], [0.1, 0.05], rates.data_pooling)
     # .1 at 16 and .05 at 64 are .4/√n exactly
@@ -74,8 +74,8 @@ def test_the_rates_are_scaled_to_the_fine_tuned_errors():
 
 
 def test_the_rate_of_universal_priors_is_that_of_attending_without_fine_tuning():
-    largest = max(instances for _, instances, _ in pretrain.PretrainConfig().shapes)
-    assert largest == law_rows.PRETRAINED_ON
+    largest = pretrain.PretrainConfig().most_instances
+    assert largest == 256
     sizes = (64, 256, 4096)
     rate = [2.5 * rates.universal_priors(n, largest) for n in sizes]
     cells = [
@@ -83,13 +83,33 @@ def test_the_rate_of_universal_priors_is_that_of_attending_without_fine_tuning()
         for n, excess in zip(sizes, rate, strict=True)
         for row in risks(paths(excess, 0.3, 1.0 / n), n, 0)
     ]
-    for n, rows in law_rows.over_seeds(cells, DELTA).items():
+    for n, rows in law_rows.over_seeds(cells, DELTA, largest).items():
         setting = values(rows, "rate_universal_priors")
         assert setting["constant"] == pytest.approx(2.5)
         assert setting["residual"] == pytest.approx(0.0, abs=1e-9)
         total = next(r for r in rows if r["bound"] == "rate_universal_priors")
         assert total["risk"] == pytest.approx(rate[sizes.index(n[4])])
         assert total["value"] == pytest.approx(total["risk"])
+
+
+@pytest.mark.parametrize("largest", [16, 64, 256])
+def test_the_rate_of_universal_priors_ends_at_the_pretraining_portfolio(largest):
+    found = law_rows.over_seeds(TWO, DELTA, largest)
+    total = [
+        values(found[("w", "iid", 10, 0.9, n, 0)], "rate_universal_priors")["total"]
+        for n in (16, 64)
+    ]
+    ratio = rates.universal_priors(16, largest) / rates.universal_priors(64, largest)
+    assert total[0] / total[1] == pytest.approx(ratio)
+    assert (total[0] == total[1]) == (largest == 16)
+    assert f"n_pre is {largest}" in law_rows.meaning(largest)["rate_universal_priors"]
+
+
+def test_an_unknown_pretraining_has_no_rate_of_universal_priors():
+    for rows in law_rows.over_seeds(TWO, DELTA).values():
+        assert values(rows, "rate_data_pooling")
+        assert not values(rows, "rate_universal_priors")
+    assert "rate_universal_priors" not in law_rows.meaning(None)
 
 
 def test_no_reference_no_law():
@@ -127,8 +147,8 @@ def record(n, seed, excess):
 
 def test_tables_have_the_laws_behind_each_cell_and_tiers_apart():
     records = [record(16, 0, (0.1, 0.3, 0.1)), record(64, 0, (0.1, 0.1, 0.05))]
-    risks, bounds = result_tables.rows_of(records)
-    again = result_tables.rows_of(records[::-1])
+    risks, bounds = result_tables.rows_of(records, 256)
+    again = result_tables.rows_of(records[::-1], 256)
     assert (risks, bounds) == again
     assert [row["bound"] for row in bounds if row["n"] == 16][:2] == [
         "finetuned_betting",

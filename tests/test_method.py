@@ -1,5 +1,6 @@
 """The method for any problem: fine-tuning, certificates, experiment and decisions."""
 
+import html
 from dataclasses import replace
 
 import jax
@@ -150,7 +151,10 @@ def test_a_cell_of_the_experiment_has_every_method_and_bound(params, tmp_path):
     }
     assert all(row["holds"] for row in certified)
     report.write(first)
-    assert (tmp_path / "report.html").exists()
+    page = (tmp_path / "report.html").read_text()
+    assert certify.MEANING in html.unescape(page)
+    # nobody said what the network was pretrained on
+    assert "rate_universal_priors" not in page
 
 
 def test_decide_gives_a_row_an_instance_and_statements(params):

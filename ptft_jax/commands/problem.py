@@ -21,6 +21,7 @@ from ptft_jax.method import decide as decide_
 from ptft_jax.method import validate as validate_
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.options import USUAL_OBSERVATIONS
+from ptft_jax.problems.problem import ProblemWorld
 from ptft_jax.tables import load
 
 NUM_STAGES = 3.0  # of `decide`
@@ -53,9 +54,7 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
     sizes = options.n or ("32,64,128" if preset == "quick" else "64,256,1024")
     grid = experiment_cells.Grid(
         n=common.numbers("--n", sizes, int),
-        observations=common.numbers(
-            "--observations", options.observations or "10", int
-        ),
+        observations=_observations(world, options.observations),
         quantiles=(None,),
         seeds=common.num_seeds(options.seeds, preset),
     )
@@ -64,7 +63,9 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
     compilation.full_precision()
     network, params = catalog.load(world.problem.name, weights)
     effort = lab.EFFORTS[preset]
-    room = lab.open_lab(world, network, params, effort, options.delta)
+    pretrained_on = catalog.PRETRAINED[world.problem.name].config.most_instances
+    shared = network, params, effort, options.delta
+    room = lab.open_lab(world, *shared, pretrained_on)
     todo = experiment_cells.cells(grid, room.source)
     folder = pathlib.Path(options.out or f"results/{world.name}")
     common.check_place("--out", folder, is_folder=True)
@@ -79,6 +80,17 @@ def validate(options, weights: str | None, quiet: bool, json: bool):
         quiet=quiet,
         json=json,
     )
+
+
+def _observations(world: ProblemWorld, asked: str | None) -> tuple[int | None, ...]:
+    """Numbers of observations of an instance; None where it has no such number."""
+    if world.has_observations:
+        return common.numbers("--observations", asked or "10", int)
+    if asked is not None:
+        raise UsageError(
+            f"--observations: instances of {world.name} have no number of observations"
+        )
+    return (None,)
 
 
 def _read(name: str, options, reading: common.Reading):

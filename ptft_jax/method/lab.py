@@ -62,7 +62,10 @@ class ProblemSource(NamedTuple):
 
 
 class ProblemLab(NamedTuple):
-    """All that the cells of one run have in common."""
+    """All that the cells of one run have in common.
+
+    `pretrained_on` is the instances of the largest portfolio of pretraining, or None.
+    """
 
     source: ProblemSource
     world: ProblemWorld
@@ -70,6 +73,7 @@ class ProblemLab(NamedTuple):
     params: Any
     effort: Effort
     delta: float
+    pretrained_on: int | None = None
 
 
 def open_lab(
@@ -78,6 +82,7 @@ def open_lab(
     params: Any,
     effort: Effort,
     delta: float,
+    pretrained_on: int | None = None,
 ) -> ProblemLab:
     """Prepares a run.
 
@@ -87,13 +92,15 @@ def open_lab(
       params: pretrained.
       effort: how much is computed.
       delta: failure probability of each bound.
+      pretrained_on: instances of the largest portfolio that the network was pretrained
+        on, as `law_rows.over_seeds` takes it; None where nobody knows.
 
     Returns:
       What `run_cell` needs.
     """
     identity = {"world": world.name, "problem": world.problem.name}
     source = ProblemSource(world.name, identity)
-    return ProblemLab(source, world, network, params, effort, delta)
+    return ProblemLab(source, world, network, params, effort, delta, pretrained_on)
 
 
 class Drawn(NamedTuple):
@@ -120,7 +127,8 @@ def draw(world: ProblemWorld, cell: Cell, stream: str, n: int) -> Drawn:
     law = world.sample_law(cell_key(cell.seed, "law", 0))
     truth_key, seen_key = jax.random.split(cell_key(cell.seed, stream, n))
     truth = world.sample_instances(truth_key, law, n)
-    seen = world.observe(seen_key, truth, cell.observations)
+    num_observations = 1 if cell.observations is None else cell.observations
+    seen = world.observe(seen_key, truth, num_observations)
     return Drawn(law, truth, seen, world.full_information(truth))
 
 

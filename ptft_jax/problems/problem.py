@@ -111,6 +111,8 @@ class ProblemWorld:
         does not.
       weight: `(seen, stats, outcome) -> []`, what the loss of a portfolio counts in
         pretraining; 1 where None.
+      has_observations: whether an instance has a number of them; where it has not,
+        `observe` does not look at m.
     """
 
     name: str
@@ -126,6 +128,7 @@ class ProblemWorld:
     base: Callable[..., Float[Array, "n"]] | None = None
     asked: Callable[..., Any] | None = None
     weight: Callable[..., Float[Array, ""]] | None = None
+    has_observations: bool = True
 
     def sample_example(
         self, key: Key[Array, ""], num_instances: int, num_observations: int

@@ -96,7 +96,12 @@ def read(grid: Grid, column: int, problems: Problems) -> Times:
 def _days(labels: list[str]) -> Int[np.ndarray, "_"] | None:
     """Days since 1970 of dates that can be read in one way only; blanks come first."""
     text = pl.Series(labels, dtype=pl.String)
-    found = [text.str.to_date(form, strict=False) for form in _FORMS]
+    # "%Y" would read the year 24 of "1.2.24"
+    is_long = text.str.contains(r"\d{4}$")
+    if is_long.any() and not (is_long | (text == "")).all():
+        return None
+    forms = [form for form in _FORMS if form.endswith("%Y") == is_long.any()]
+    found = [text.str.to_date(form, strict=False) for form in forms]
     whole = [days for days in found if (days.is_null() == (text == "")).all()]
     if len(whole) != 1:
         return None

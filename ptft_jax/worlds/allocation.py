@@ -219,6 +219,7 @@ COMMON: dict[str, Any] = {
     "expected_cost": expected_cost,
     "full_information": full_information,
     "bayes": bayes,
+    "has_observations": False,
 }
 WORLD = ProblemWorld(
     name="allocation",

@@ -201,6 +201,7 @@ GAUSSIAN = ExactWorld(
     full_information=lambda truth: truth.theta,
     bayes=functools.partial(_bayes, KINDS["gaussian"]),
     base=lambda truth: truth.size,
+    has_observations=False,
 )
 BINOMIAL = ExactWorld(
     name="binomial_means",
@@ -215,6 +216,7 @@ BINOMIAL = ExactWorld(
     full_information=lambda truth: truth.theta,
     bayes=functools.partial(_bayes, KINDS["binomial"]),
     base=lambda truth: truth.theta * (1.0 - truth.theta) / truth.size,
+    has_observations=False,
 )
 POISSON = ExactWorld(
     name="poisson_means",
@@ -231,4 +233,5 @@ POISSON = ExactWorld(
     full_information=lambda truth: truth.theta,
     bayes=functools.partial(_bayes, KINDS["poisson"]),
     base=lambda truth: truth.theta,
+    has_observations=False,
 )
