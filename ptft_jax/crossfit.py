@@ -88,7 +88,7 @@ def cross_fit(
         )
     split_key, *fold_keys = jax.random.split(key, 5)
     order = np.asarray(jax.random.permutation(split_key, n))
-    # as drawn, not as in the file, which may be sorted by size: losses are bet on in turn
+    # losses are bet on in turn: as drawn, not as in the file, which may be sorted
     folds = order[: (n + 1) // 2], order[(n + 1) // 2 :]
     pretrained = risk.single(network, params)
 

@@ -2,8 +2,9 @@
 
 Two folds: A gives the context, the coupling, the fine-tuned policy and the range
 [l_A, h_A] of costs; every instance of B of which something can be left out is scored by
-the mean cost over the outcomes left out of it. Given A the scores of B are independent, one an instance. With costs cut
-to the range and the folds exchanged, each bounded at δ/2,
+the mean cost over the outcomes left out of it. Given A the scores of B are independent,
+one an instance. With costs cut to the range and the folds exchanged, each bounded at
+δ/2,
 
   U = Σ_folds n_fold (l + (h − l) U_fold)/n
 
@@ -126,9 +127,7 @@ def statements(
             for h, w, fold in zip(halves, wide, unit, strict=True)
         ]
         shares = _shares(over(name), mean, delta)
-        made.append(
-            Statement(f"{name}_betting", mean(ends), mean(kept), *shares, name)
-        )
+        made.append(Statement(f"{name}_betting", mean(ends), mean(kept), *shares, name))
     if "finetuned" in found[0]:
         made.append(_gain(found, halves, mean, delta))
     return tuple(made)

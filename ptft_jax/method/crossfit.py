@@ -133,8 +133,8 @@ def cross_fit(
     n, counts = int(problem.present(seen).sum()), judged(problem, seen)
     if (few := int(counts.sum())) < LEAST_INSTANCES:
         raise ValueError(
-            f"certificates need at least {LEAST_INSTANCES} instances of which something "
-            f"can be left out: {few}"
+            f"certificates need at least {LEAST_INSTANCES} instances of which "
+            f"something can be left out: {few}"
         )
     split_key, *fold_keys = jax.random.split(key, 5)
     # losses are bet on in turn: as drawn, not as in the file, which may be sorted

@@ -22,8 +22,8 @@ SOFTNESS = 0.02  # relative profit by which the policy of the loss differs from 
 FIT_WEIGHT = 1.0  # of the deviance of units beside lost profit
 
 CAUTION = (
-    "It is on prices chosen between two of each product that were charged and left out, "
-    "not among all that are allowed."
+    "It is on prices chosen between two of each product that were charged and left "
+    "out, not among all that are allowed."
 )
 
 
