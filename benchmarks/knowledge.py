@@ -72,6 +72,7 @@ PRIORS = {
 }
 COLORS = {"informed": "C2", "vague": "C0", "wrong": "C3", "none": "0.5"}
 FOLDER = pathlib.Path("results/knowledge")
+MEANING = 2  # of what is known: networks of before were taught something else
 
 
 def network_of(name: str, steps: int):
@@ -83,7 +84,8 @@ def network_of(name: str, steps: int):
     config = pretrain.PretrainConfig(
         num_steps=steps, shapes=((32, 64, 8), (8, 256, 8)), learning_rate=3e-3
     )
-    digest = hashlib.sha256(repr((NETWORK, config, prior.name)).encode()).hexdigest()
+    taught = (NETWORK, config, prior.name, MEANING)
+    digest = hashlib.sha256(repr(taught).encode()).hexdigest()
     path = FOLDER / f"{name}-{digest[:12]}.safetensors"
     if not path.exists():
         params, losses = pretrain.run(

@@ -47,7 +47,7 @@ class Law(NamedTuple):
     is_count: Bool[Array, ""]
 
 
-def sample_law(key: Key[Array, ""]) -> Law:
+def sample_law(key: Key[Array, ""], is_count: bool | None = None) -> Law:
     """Draws how the instances of a portfolio differ.
 
     Levels and noise vary across instances by orders of magnitude in some portfolios,
@@ -58,9 +58,10 @@ def sample_law(key: Key[Array, ""]) -> Law:
 
     Args:
       key: typed PRNG key.
+      is_count: counts (True), amounts (False), or either with probability ½ (None).
 
     Returns:
-      The portfolio's law.
+      The portfolio's law; one kind's are the draws of both given that kind.
     """
     uniform_key, normal_key = jax.random.split(key)
     # One block each: a call per field would cost forty generators to compile.
@@ -69,7 +70,9 @@ def sample_law(key: Key[Array, ""]) -> Law:
     u, z = lambda: next(draws), lambda: next(normals)
     sometimes = lambda probability, on, off=0.0: jnp.where(u() < probability, on, off)
     between = lambda low, high: low + (high - low) * u()
-    is_count = u() < 0.5
+    # drawn in any case: what follows has the same uniforms
+    either = u() < 0.5
+    is_count = either if is_count is None else jnp.full_like(either, is_count)
     is_pure = is_count & (u() < 0.3)
     # Slow movers sell a few a period at most: their observations say least of them.
     is_slow = u() < 0.4
