@@ -114,21 +114,6 @@ def normal(
     return Prior(centre + mean(best)[0], between(best)[0])
 
 
-def normal_mean(estimate, variance, prior: Prior) -> Float[Array, "n"]:
-    """E[θ | y] = (τ² y + v μ)/(τ² + v).
-
-    Args:
-      estimate: y.
-      variance: v, > 0.
-      prior: N(μ, τ²).
-
-    Returns:
-      The posterior means.
-    """
-    keep = prior.size / (prior.size + variance)
-    return prior.mean + keep * (estimate - prior.mean)
-
-
 def beta_binomial(
     successes: Float[Array, "n"], trials: Float[Array, "n"], present: Bool[Array, "n"]
 ) -> Prior:

@@ -28,8 +28,6 @@ from ptft_jax.model import Network
 from ptft_jax.streams import cell_key
 from ptft_jax.types import Portfolio
 
-MOST_RECENT = 32
-
 
 class Decided(NamedTuple):
     """Decisions for every instance of a file.

@@ -1,4 +1,5 @@
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,11 @@ from scipy import optimize
 from ptft_jax.allocation import baselines as allocation_baselines
 from ptft_jax.allocation import counts as allocation_counts
 from ptft_jax.allocation import knapsack
-from ptft_jax.method import network
+from ptft_jax.method import crossfit, finetune, network
 from ptft_jax.problems import allocation, problem
 from ptft_jax.tables.problems import DataError
 from ptft_jax.worlds import allocation as worlds
+from ptft_jax.worlds import three_part
 
 PROBLEM, WORLD = allocation.PROBLEM, worlds.WORLD
 NETWORK = network.Across(allocation.NUM_OUTPUTS, width=8, num_latents=3, heads=2)
@@ -37,6 +39,27 @@ def params():
     make = jax.jit(lambda seen, key: network.init(NETWORK, PROBLEM, seen, key))
     start = make(draw(0, 4)[2], jax.random.key(0))
     return jax.tree.map(lambda leaf: 3.0 * leaf, start)  # outputs far from 0
+
+
+def test_what_is_certified_spends_about_the_budget(params):
+    rest = lambda key, seen: (PROBLEM.leave_out(key, seen)[0], seen.cost)
+    spending = replace(PROBLEM, leave_out=rest, cost=lambda x, cost: x * cost)
+    policy = finetune.single(jax.tree.map(jnp.zeros_like, params))
+    keys = jax.random.split(jax.random.key(3), 4)
+
+    @jax.jit
+    def spent(seed):
+        key = jax.random.key(seed)
+        law = three_part.WORLD.sample_law(key)
+        truth = three_part.WORLD.sample_instances(key, law, 768)
+        seen = three_part.WORLD.observe(key, truth, 1)
+        halves = [problem.take(seen, jnp.arange(k, 768, 2)) for k in (0, 1)]
+        return crossfit._mean_cost(
+            NETWORK, spending, policy, *halves[::-1], keys
+        ).mean()
+
+    shares = np.array([spent(seed) for seed in range(32)])
+    assert abs(shares.mean() - 1.0) < 4.0 * shares.std() / 32**0.5
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -11,7 +11,7 @@ from ptft_jax.commands import common
 from ptft_jax.commands import problem as command
 from ptft_jax.commands.decide import DecideOptions
 from ptft_jax.errors import UsageError
-from ptft_jax.method import catalog, decide
+from ptft_jax.method import catalog, crossfit, decide
 from ptft_jax.pricing import baselines
 from ptft_jax.tables import load
 from ptft_jax.tables.problems import DataError
@@ -127,10 +127,63 @@ OPTIONS = DecideOptions(
     ],
 )
 def test_options_of_demand_are_refused(change, reading):
-    with pytest.raises(UsageError, match="are of demand, not of pricing"):
+    with pytest.raises(UsageError, match="of demand, not of pricing"):
         command.decide(
             "pricing", OPTIONS._replace(**change), reading, None, True, False
         )
+
+
+CONTEXTUAL = "instance,value,price\n" + "".join(
+    f"{name},{value},{price}\n"
+    for name in "ab"
+    for value, price in ((3, 1), (5, 2), ("", 1))
+)
+
+
+def test_a_critical_ratio_is_told_or_said(tmp_path):
+    path = tmp_path / "stock.csv"
+    path.write_text(CONTEXTUAL)
+    asked = OPTIONS._replace(file=str(path))
+    seen, _, notes = command.read("contextual", asked, common.Reading())
+    np.testing.assert_allclose(seen.quantile, 0.9)
+    assert any("no critical ratio is given: 0.9 is taken" in note for note in notes)
+    asked = asked._replace(quantile=0.75)
+    seen, _, notes = command.read("contextual", asked, common.Reading())
+    np.testing.assert_allclose(seen.quantile, 0.75)
+    assert notes == []
+    with pytest.raises(UsageError, match="--quantile is 75"):
+        command.read("contextual", asked._replace(quantile=75.0), common.Reading())
+    table = pl.read_csv(path).with_columns(quantile=pl.lit(0.5))
+    table.write_csv(path)
+    assert (
+        float(
+            command.read("contextual", asked._replace(quantile=None), common.Reading())[
+                0
+            ].quantile[0]
+        )
+        == 0.5
+    )
+    with pytest.raises(UsageError, match="has a column quantile"):
+        command.read("contextual", asked, common.Reading())
+
+
+def test_only_products_with_a_period_to_leave_out_are_judged(tmp_path):
+    path = tmp_path / "stock.csv"
+    path.write_text(CONTEXTUAL + "c,4,1\nc,,2\n")
+    seen, *_ = command.read(
+        "contextual", OPTIONS._replace(file=str(path)), common.Reading()
+    )
+    judged = crossfit.judged(catalog.PROBLEMS["contextual"], seen)
+    np.testing.assert_array_equal(judged, [True, True, False])
+
+
+def test_one_long_price_log_needs_no_table_of_pairs(tmp_path):
+    rows = [f"p{i},{1 + i % 3},2\n" for i in range(500) for _ in range(2)]
+    rows += [f"p0,{1 + k % 7},2\n" for k in range(3000)]
+    seen, _ = read(tmp_path, "pricing", "instance,price,units\n" + "".join(rows))
+    # three thousand columns for each product and for each of its pairs were 4.5 GB
+    np.testing.assert_array_equal(seen.menu[0], np.arange(7.0, 0.0, -1.0))
+    np.testing.assert_array_equal(seen.menu[1], [2.0, *[0.0] * 6])
 
 
 def test_a_bad_file_is_named_and_nothing_is_written(tmp_path):

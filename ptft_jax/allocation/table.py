@@ -15,7 +15,8 @@ PLACE = pathlib.Path("table")
 NUMBER = "Give a number in every row, or leave the row out."
 POSITIVE = "Costs, weights, precisions and variances must be above 0."
 COLUMNS = (
-    "The table needs the columns instance, estimate, cost, and precision or variance; "
+    "The table needs the columns instance, estimate, cost, and precision or variance "
+    "(the square of a standard error); "
     "weight (1 where it is absent) and budget are optional."
 )
 BUDGET = "Give a column budget (or the argument) with one value in all rows, above 0."

@@ -2,6 +2,7 @@
 
 import json as json_
 import pathlib
+from typing import Any
 
 import polars as pl
 
@@ -23,6 +24,7 @@ from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.options import USUAL_OBSERVATIONS
 from ptft_jax.problems.problem import ProblemWorld
 from ptft_jax.tables import load
+from ptft_jax.tables.problems import listing
 
 NUM_STAGES = 3.0  # of `decide`
 
@@ -93,24 +95,66 @@ def _observations(world: ProblemWorld, asked: str | None) -> tuple[int | None, .
     return (None,)
 
 
-def _read(name: str, options, reading: common.Reading):
-    """What is seen, names, and notes; refuses what is unknown or of demand alone."""
+def read(
+    name: str, options, reading: common.Reading
+) -> tuple[Any, list[str], list[str]]:
+    """What is seen of the instances of a file, their names, and notes on reading it.
+
+    Args:
+      name: of the problem.
+      options: `decide.DecideOptions`.
+      reading: must be as by default.
+
+    Returns:
+      Instances as the problem has them, names, and notes.
+
+    Raises:
+      DataError: the file is bad.
+      UsageError: the problem is unknown, or an option is of demand alone.
+    """
     if name not in catalog.PROBLEMS:
         listed = ", ".join(["newsvendor", *catalog.PROBLEMS])
         raise UsageError(f"--problem {name} is not known; there are: {listed}")
-    is_usual = options.observations == USUAL_OBSERVATIONS
-    of_demand = options.quantile is not None or options.curve is not None
-    if of_demand or not is_usual or reading != common.Reading():
-        raise UsageError(
-            "--quantile, --curve, --observations, --drop-unusable, --complete-only "
-            f"and --min-positive are of demand, not of {name}"
-        )
+    others = {"--curve": options.curve is not None}
+    others["--observations"] = options.observations != USUAL_OBSERVATIONS
+    usual = common.Reading()._asdict()
+    others |= {
+        f"--{field.replace('_', '-')}": value != usual[field]
+        for field, value in reading._asdict().items()
+    }
+    takes_quantile = name in catalog.USUAL_QUANTILES
+    others["--quantile"] = options.quantile is not None and not takes_quantile
+    if given := [option for option, is_given in others.items() if is_given]:
+        raise UsageError(f"{listing(given)}: of demand, not of {name}; leave it out")
     file = pathlib.Path(options.file)
     table, notes = load.frame_of(file)
+    if takes_quantile:
+        table, more = _with_quantile(table, options.quantile, name)
+        notes = [*notes, *more]
     try:
         return *catalog.PROBLEMS[name].read(table), notes
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise data.DataError(f"{file}, {error}") from None
+
+
+def _with_quantile(table: pl.DataFrame, quantile: float | None, name: str):
+    """A table with a column `quantile`, and notes where it was not given."""
+    if "quantile" in table:
+        if quantile is not None:
+            raise UsageError(
+                "--quantile is given and the file has a column quantile; give one"
+            )
+        return table, []
+    notes = []
+    if quantile is None:
+        quantile = catalog.USUAL_QUANTILES[name]
+        notes = [
+            f"no critical ratio is given: {quantile:g} is taken; --quantile or a "
+            "column quantile gives another"
+        ]
+    if not 0.0 < quantile < 1.0:
+        raise UsageError(f"--quantile is {quantile:g}: give a ratio such as .95")
+    return table.with_columns(quantile=pl.lit(quantile)), notes
 
 
 def decide(
@@ -139,7 +183,7 @@ def decide(
       UsageError: the request is impossible; nothing was written.
     """
     common.check_delta(options.delta)
-    seen, names, notes = _read(name, options, reading)
+    seen, names, notes = read(name, options, reading)
     out = pathlib.Path(options.out)
     common.check_place("--out", out, is_folder=False, inputs=(options.file, weights))
     compilation.keep_programs()
@@ -165,7 +209,7 @@ def decide(
             report=stage,
         )
     store.write_text(out, decision_table.encoded(decided.table, out.suffix))
-    summary = {"decisions": str(out), **decide_.summary(decided)}
+    summary = {"decisions": str(out), **decide_.summary(decided), "reading": notes}
     if json:
         print(json_.dumps(summary, indent=1))
     else:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from ptft_jax import checkpoint
+from ptft_jax.contextual import table as contextual_table
 from ptft_jax.errors import UsageError
 from ptft_jax.means import rule
 from ptft_jax.method import pretrain
@@ -101,6 +102,9 @@ WORLDS: dict[str, ProblemWorld] = {
         contextual_normal.WORLD,
     )
 }
+
+# Critical ratios that are taken where neither the command line nor the file gives one.
+USUAL_QUANTILES = {"contextual": contextual_table.USUAL_QUANTILE}
 
 
 def load(name: str, path: str | None = None) -> tuple[Across, Any]:
