@@ -186,6 +186,17 @@ def test_one_long_price_log_needs_no_table_of_pairs(tmp_path):
     np.testing.assert_array_equal(seen.menu[1], [2.0, *[0.0] * 6])
 
 
+def test_products_whose_prices_nothing_was_learnt_of_are_named(tmp_path):
+    text = "instance,price,units\na,1,0\na,2,0\nb,1,5\nb,1,4\nc,1,5\nc,2,0\n"
+    seen, names = read(tmp_path, "pricing", text)
+    unsold, one_price = catalog.PROBLEMS["pricing"].remarks(seen, names)
+    assert unsold == "1 product never sold, any price is as good: 'a'"
+    assert one_price.startswith("1 product charged one price only")
+    assert one_price.endswith(": 'b'")
+    told = read(tmp_path, "pricing", "instance,price,units\nc,1,5\nc,2,0\n")
+    assert catalog.PROBLEMS["pricing"].remarks(*told) == []
+
+
 def test_a_bad_file_is_named_and_nothing_is_written(tmp_path):
     path, out = tmp_path / "prices.csv", tmp_path / "out.csv"
     path.write_text("instance,price,units\na,0,2\n")

@@ -27,12 +27,14 @@ class Decided(NamedTuple):
       chosen: how fine-tuning changed the network, or None if it was not asked for.
       certified: the statements, or None where there are too few instances.
       caution: what must be known of certificates of this problem, or "".
+      remarks: on decisions that the data say little of.
     """
 
     table: pl.DataFrame
     chosen: Candidate | None
     certified: Certified | None
     caution: str
+    remarks: list[str]
 
 
 def decide(
@@ -98,7 +100,8 @@ def decide(
         )
     numbers = {name: rounded(np.asarray(x, np.float64)) for name, x in columns.items()}
     table = pl.DataFrame({"instance": names, **numbers})
-    return Decided(table, chosen, certified, problem.caution)
+    remarks = problem.remarks(seen, names) if problem.remarks else []
+    return Decided(table, chosen, certified, problem.caution, remarks)
 
 
 def summary(decided: Decided) -> dict[str, Any]:
@@ -124,7 +127,10 @@ def summary(decided: Decided) -> dict[str, Any]:
                 "share_cut": made.share_cut,
                 "share_cut_bound": made.share_cut_bound,
             }
-        out["notes"] = gate.notes(decided.chosen, decided.certified.scores)
+        notes = gate.notes(decided.chosen, decided.certified.scores)
+        out["notes"] = [*notes, *decided.remarks]
+    else:
+        out["notes"] = decided.remarks
     return out
 
 
@@ -137,7 +143,8 @@ def describe(summary: dict[str, Any]) -> list[str]:
     Returns:
       Lines, fine-tuning first.
     """
-    lines = []
+    lines: list[str] = []
+    notes = [f"note: {note}" for note in summary["notes"]]
     chosen = summary.get("finetuning")
     if chosen is not None and chosen["name"] == "none":
         lines.append("fine-tuning: no change won on held-out instances")
@@ -149,11 +156,11 @@ def describe(summary: dict[str, Any]) -> list[str]:
         )
     if "delta" not in summary:
         least = crossfit.LEAST_INSTANCES
-        return [
-            *lines,
+        lines.append(
             f"no certificate: it needs at least {least} instances of which something "
-            "can be left out",
-        ]
+            "can be left out"
+        )
+        return lines + notes
     if summary["certified_instances"] < summary["instances"]:
         lines.append(
             f"certificates are about {summary['certified_instances']} of "
@@ -174,4 +181,4 @@ def describe(summary: dict[str, Any]) -> list[str]:
                 f"{found['share_cut_bound']:.2%} in all)"
             )
     lines.append(summary["meaning"])
-    return lines + [f"note: {note}" for note in summary.get("notes", [])]
+    return lines + notes

@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ptft_jax.pricing import baselines, demand_law, features, rule, table
 from ptft_jax.pricing.demand_law import DemandLaw, Seen, present
 from ptft_jax.pricing.rule import Told, summarize
 from ptft_jax.problems.problem import Problem
+from ptft_jax.tables.problems import counted, listing
 
 NUM_OUTPUTS = 6
 NUM_LEFT_OUT = 2  # prices at which a pair is left out: the fewest that can be compared
@@ -187,6 +189,32 @@ def leave_out(key: Key[Array, ""], seen: Seen) -> tuple[Seen, Outcome]:
     return rest, Outcome(rest.menu, both(seen.units), seen.unit_cost)
 
 
+def remarks(seen: Seen, names: list[str]) -> list[str]:
+    """Products of which the data say nothing about the price, by name.
+
+    Args:
+      seen: n products.
+      names: of the products.
+
+    Returns:
+      A note on those that never sold, and one on those charged one price only.
+    """
+    price, units, valid = (np.asarray(x) for x in (seen.price, seen.units, seen.valid))
+    unsold = ~(valid & (units > 0.0)).any(1)
+    dearest = np.where(valid, price, -np.inf).max(1)
+    one_price = ~unsold & (dearest == np.where(valid, price, np.inf).min(1))
+    said = {
+        "never sold, any price is as good": unsold,
+        "charged one price only, others tell how demand depends on it": one_price,
+    }
+    return [
+        f"{counted(int(which.sum()), 'product')} {text}: "
+        f"{listing([names[i] for i in np.flatnonzero(which)])}"
+        for text, which in said.items()
+        if which.any()
+    ]
+
+
 PROBLEM = Problem(
     name="pricing",
     description="choose an allowed price of each product from logged prices and sales",
@@ -199,6 +227,7 @@ PROBLEM = Problem(
     cost=cost,
     leave_out=leave_out,
     caution=CAUTION,
+    remarks=remarks,
     baselines=baselines.PRICING,
     read=table.read,
 )

@@ -62,6 +62,8 @@ class Problem:
       costs: the least and the largest cost there can be; None where that is not known,
         and costs are then cut at a range that is taken from other instances.
       caution: what must be known of certificates of this problem, one sentence.
+      remarks: `(seen, names) -> notes` on decisions that the data say little of; none
+        where None.
       couple: `(seen, stats, output) -> coupling`, what the instances of a portfolio
         share when they are decided on (the price of a budget); () where nothing.
       baselines: `(seen) -> decision`, by name.
@@ -83,6 +85,7 @@ class Problem:
     judged: Callable[..., Bool[Array, "n"]] | None = None
     costs: tuple[float, float] | None = None
     caution: str = ""
+    remarks: Callable[..., list[str]] | None = None
     couple: Callable[..., Any] = _uncoupled
     baselines: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     read: Callable[..., tuple[Any, list[str]]] | None = None
