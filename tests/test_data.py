@@ -68,10 +68,27 @@ def test_notes_count_what_was_decided(read):
     assert "columns not used: 'promotion'" in table.notes
 
 
+def test_dates_with_one_reading_are_put_in_order(read):
+    table = read("day,a\n1/2/2025,2\n31/1/2025,1\n")
+    np.testing.assert_array_equal(table.values[:, 0], [1.0, 2.0])
+    assert not any("file order" in note for note in table.notes)
+
+
+def test_dates_that_are_not_used_are_pointed_at(read):
+    days = ("2025-01-01", "2025-01-02")
+    rows = [f"{name},{days[k]},{k}\n" for name in "ab" for k in (0, 1)]
+    text = "instance,date,value\n" + "".join(rows)
+    (note,) = [note for note in read(text).notes if "name it 'time'" in note]
+    assert note.startswith("column 2 ('date') looks like dates")
+    assert not any(
+        "'time'" in note for note in read(text.replace("date", "time")).notes
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("day,a\n31/01/2025,1\n01/02/2025,2\n", "rows kept in file order"),
+        ("day,a\n11/01/2025,1\n01/02/2025,2\n", "rows kept in file order"),
         ("week,a\n51,1\n52,2\n1,3\n", "rows kept in file order"),
         ("instance,value,time\na,1,Feb\na,2,Jan\n", "in which they first appear"),
         ("row,a\n1,5\n2,6\n3,7\n", "counts up by 1 and is read as an instance"),

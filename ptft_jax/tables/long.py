@@ -76,8 +76,15 @@ def _columns(grid: Grid) -> tuple[dict[str, int], list[str]]:
     known = ("instance", "time", *RULES)
     column = {name: names.index(name) for name in known if name in names}
     used = set(column.values())
-    unused = [quoted(x) for j, x in enumerate(grid.header) if j not in used]
+    others = [j for j in range(len(grid.header)) if j not in used]
+    unused = [quoted(grid.header[j]) for j in others]
     more = [f"columns not used: {', '.join(unused)}"] if unused else []
+    for j in others if "time" not in column else []:
+        if times.looks_like_dates(grid.labels(j)):
+            more.append(
+                f"{grid.column_place(j)} looks like dates: name it 'time', or the rows "
+                "of each instance are taken as periods that follow one another"
+            )
     return column, grid.notes + more
 
 
