@@ -92,7 +92,7 @@ def test_few_instances_are_decided_without_certificate(run):
 
 
 def test_a_bound_that_says_hardly_anything_is_named(run):
-    _, captured = run("--quantile", ".9", values=tiny.demand(6, 5))
+    _, captured = run("--quantile", ".9", values=tiny.demand(6, 4))
     assert "too few instances to say more" in captured.out
 
 

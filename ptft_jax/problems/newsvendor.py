@@ -52,6 +52,22 @@ def expected_cost_normal(
     return quantile * (mean - x) + over
 
 
+def full_information_normal(
+    mean: Float[Array, "*#s"], sd: Float[Array, "*#s"], quantile: Float[Array, "*#s"]
+) -> Float[Array, "*#s"]:
+    """The minimiser μ + σz_q of `expected_cost_normal`.
+
+    Args:
+      mean: μ.
+      sd: σ > 0.
+      quantile: critical ratio q in (0, 1).
+
+    Returns:
+      The decision.
+    """
+    return mean + sd * special.ndtri(quantile)
+
+
 def expected_cost_lognormal(
     x: Float[Array, "*#s"],
     theta: Float[Array, "*#s"],
