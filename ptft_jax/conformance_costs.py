@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ptft_jax.problems.problem import ProblemWorld, num_instances
+from ptft_jax.problems.problem import ProblemWorld, judged, num_instances
 
 MOST_ERRORS = 5.0
 LEAST_ERRORS = 3.0  # that the correlation of loss and cost must be above 0
@@ -140,8 +140,8 @@ def unbiased_labels(
         asked = truth if world.asked is None else world.asked(truth, rest)
         exact = lambda x: world.expected_cost(asked, x)
         measured = problem.cost(first, outcome) - problem.cost(second, outcome)
-        counts = (problem.judged or problem.present)(seen)
-        gap = jnp.where(counts, measured - exact(first) + exact(second), 0.0)
+        gap = measured - exact(first) + exact(second)
+        gap = jnp.where(judged(problem, seen), gap, 0.0)
         return gap.sum() / _unit(world, truth)
 
     keys = jax.random.split(key, NUM_PORTFOLIOS)

@@ -26,6 +26,6 @@ def of_run(lab: Lab | ProblemLab) -> dict[str, str]:
     """
     shared = law_rows.meaning(lab.pretrained_on) | own_bounds.MEANING
     if isinstance(lab, ProblemLab):
-        return {CERTIFICATES: method_certify.MEANING, **shared}
+        return {CERTIFICATES: method_certify.meaning(lab.world.problem), **shared}
     made = theory_rows.MEANING | mismatch_rows.MEANING
     return {CERTIFICATES: certify.MEANING, **made, **shared}

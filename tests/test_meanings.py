@@ -42,8 +42,11 @@ def validated(name, monkeypatch):
 def test_another_problem_is_told_of_in_its_own_words(folder, monkeypatch, name):
     page, manifest, _, bounds = validated(name, monkeypatch)
     says = manifest["meaning"]
-    assert says["certificates"] == method_certify.MEANING
-    assert method_certify.MEANING in page
+    caution = catalog.WORLDS[name].problem.caution
+    assert bool(caution) == (name != "gaussian_means")
+    said = f"{method_certify.MEANING} {caution}".strip()
+    assert says["certificates"] == said
+    assert said in page
     for text in (page, json.dumps(manifest)):
         assert DEMAND not in text
         assert "one observation fewer" not in text

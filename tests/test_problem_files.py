@@ -11,8 +11,9 @@ from ptft_jax.commands import common
 from ptft_jax.commands import problem as command
 from ptft_jax.commands.decide import DecideOptions
 from ptft_jax.errors import UsageError
-from ptft_jax.method import catalog, crossfit, decide
+from ptft_jax.method import catalog, decide
 from ptft_jax.pricing import baselines
+from ptft_jax.problems import problem
 from ptft_jax.tables import load
 from ptft_jax.tables.problems import DataError
 
@@ -173,7 +174,7 @@ def test_only_products_with_a_period_to_leave_out_are_judged(tmp_path):
     seen, *_ = command.read(
         "contextual", OPTIONS._replace(file=str(path)), common.Reading()
     )
-    judged = crossfit.judged(catalog.PROBLEMS["contextual"], seen)
+    judged = problem.judged(catalog.PROBLEMS["contextual"], seen)
     np.testing.assert_array_equal(judged, [True, True, False])
 
 

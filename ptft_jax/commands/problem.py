@@ -103,7 +103,7 @@ def read(
     Args:
       name: of the problem.
       options: `decide.DecideOptions`.
-      reading: must be as by default.
+      reading: of demand; must be as by default.
 
     Returns:
       Instances as the problem has them, names, and notes.
@@ -115,17 +115,19 @@ def read(
     if name not in catalog.PROBLEMS:
         listed = ", ".join(["newsvendor", *catalog.PROBLEMS])
         raise UsageError(f"--problem {name} is not known; there are: {listed}")
-    others = {"--curve": options.curve is not None}
-    others["--observations"] = options.observations != USUAL_OBSERVATIONS
-    usual = common.Reading()._asdict()
-    others |= {
-        f"--{field.replace('_', '-')}": value != usual[field]
-        for field, value in reading._asdict().items()
-    }
     takes_quantile = name in catalog.USUAL_QUANTILES
-    others["--quantile"] = options.quantile is not None and not takes_quantile
-    if given := [option for option, is_given in others.items() if is_given]:
-        raise UsageError(f"{listing(given)}: of demand, not of {name}; leave it out")
+    given = {
+        "--curve": options.curve is not None,
+        "--observations": options.observations != USUAL_OBSERVATIONS,
+        "--quantile": options.quantile is not None and not takes_quantile,
+        "--drop-unusable": reading.drop_unusable,
+        "--complete-only": reading.complete_only,
+        "--min-positive": reading.min_positive != 0,
+    }
+    if of_demand := [option for option, is_given in given.items() if is_given]:
+        raise UsageError(
+            f"{listing(of_demand)}: of demand, not of {name}; leave it out"
+        )
     file = pathlib.Path(options.file)
     table, notes = load.frame_of(file)
     if takes_quantile:

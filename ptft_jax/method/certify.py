@@ -65,17 +65,30 @@ class Statement(NamedTuple):
 
 
 class Certified(NamedTuple):
-    """All statements of a portfolio, and what they were made from."""
+    """All statements of a portfolio, what they were made from, and what they mean."""
 
     statements: tuple[Statement, ...]
     scores: tuple[Costs, ...]
     halves: tuple[Half, Half]
     delta: float
+    meaning: str
 
     @property
     def num_instances(self) -> int:
         """How many instances the statements are about."""
         return sum(len(half.others) for half in self.halves)
+
+
+def meaning(problem: Problem) -> str:
+    """What certificates of a problem say, its own caution included.
+
+    Args:
+      problem: the problem.
+
+    Returns:
+      `MEANING`, and `Problem.caution` where there is one.
+    """
+    return f"{MEANING} {problem.caution}".strip()
 
 
 def unit_losses(found: Sequence[Costs], halves: tuple[Half, Half]) -> list[Costs]:
@@ -192,7 +205,7 @@ def certify(
     made = statements(found, halves, delta)
     if problem.costs is not None:
         made = tuple(s if s.policy is None else _uncut(s) for s in made)
-    return Certified(made, tuple(found), halves, delta)
+    return Certified(made, tuple(found), halves, delta, meaning(problem))
 
 
 def _uncut(statement: Statement) -> Statement:

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float64, Key
+from jaxtyping import Array, Float64, Key
 
 from ptft_jax import shapes
 from ptft_jax.method import finetune
 from ptft_jax.method.finetune import Fit
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import Problem, num_instances, take
+from ptft_jax.problems.problem import Problem, judged, num_instances, take
 
 LEAST_INSTANCES = 4
 NUM_ROWS = 8  # outcomes left out of each instance
@@ -93,19 +93,6 @@ def _mean_cost(network, problem, params, seen, context, keys):
 _costs = jax.jit(_mean_cost, static_argnums=(0, 1))
 
 
-def judged(problem: Problem, seen: Any) -> Bool[np.ndarray, "n"]:
-    """Instances that can be scored: not padding, and something can be left out.
-
-    Args:
-      problem: the problem.
-      seen: instances.
-
-    Returns:
-      Which they are.
-    """
-    return np.asarray((problem.judged or problem.present)(seen), bool)
-
-
 def cross_fit(
     network: Across,
     problem: Problem,
@@ -130,7 +117,8 @@ def cross_fit(
     Raises:
       ValueError: fewer than 4 instances of which something can be left out.
     """
-    n, counts = int(problem.present(seen).sum()), judged(problem, seen)
+    n = int(problem.present(seen).sum())
+    counts = np.asarray(judged(problem, seen))
     if (few := int(counts.sum())) < LEAST_INSTANCES:
         raise ValueError(
             f"certificates need at least {LEAST_INSTANCES} instances of which "
@@ -139,7 +127,7 @@ def cross_fit(
     split_key, *fold_keys = jax.random.split(key, 5)
     # losses are bet on in turn: as drawn, not as in the file, which may be sorted
     order = np.asarray(jax.random.permutation(split_key, n))
-    order = np.concatenate([order[counts[order]], order[~counts[order]]])
+    order = order[np.argsort(~counts[order], kind="stable")]
     folds = order[::2], order[1::2]
 
     def half(own, others, fit_key, row_key):

@@ -14,7 +14,7 @@ from ptft_jax.method import certify, crossfit, finetune
 from ptft_jax.method.certify import Certified
 from ptft_jax.method.finetune import FinetuneConfig
 from ptft_jax.method.network import Across
-from ptft_jax.problems.problem import Problem, num_instances, pad
+from ptft_jax.problems.problem import Problem, judged, num_instances, pad
 from ptft_jax.streams import cell_key
 from ptft_jax.tables.problems import DataError, counted, quoted
 
@@ -26,14 +26,12 @@ class Decided(NamedTuple):
       table: columns instance, decision, decision_pretrained, and one a baseline.
       chosen: how fine-tuning changed the network, or None if it was not asked for.
       certified: the statements, or None where there are too few instances.
-      caution: what must be known of certificates of this problem, or "".
       remarks: on decisions that the data say little of.
     """
 
     table: pl.DataFrame
     chosen: Candidate | None
     certified: Certified | None
-    caution: str
     remarks: list[str]
 
 
@@ -93,7 +91,7 @@ def decide(
                 f"{counted(lost, 'number')} of column {quoted(name)} cannot be "
                 "represented in single precision; give the data in other units"
             )
-    if crossfit.judged(problem, seen).sum() >= crossfit.LEAST_INSTANCES:
+    if judged(problem, seen).sum() >= crossfit.LEAST_INSTANCES:
         report("certificates")
         certified = certify.certify(
             network, problem, params, padded, fit, key("certify"), delta
@@ -101,7 +99,7 @@ def decide(
     numbers = {name: rounded(np.asarray(x, np.float64)) for name, x in columns.items()}
     table = pl.DataFrame({"instance": names, **numbers})
     remarks = problem.remarks(seen, names) if problem.remarks else []
-    return Decided(table, chosen, certified, problem.caution, remarks)
+    return Decided(table, chosen, certified, remarks)
 
 
 def summary(decided: Decided) -> dict[str, Any]:
@@ -113,12 +111,12 @@ def summary(decided: Decided) -> dict[str, Any]:
     Returns:
       The statements by name, and how fine-tuning changed the network.
     """
-    out: dict[str, Any] = {"instances": len(decided.table)}
+    out: dict[str, Any] = {"instances": len(decided.table), "notes": decided.remarks}
     if decided.chosen is not None:
         out["finetuning"] = decided.chosen._asdict()
     if decided.certified is not None:
         out["delta"] = decided.certified.delta
-        out["meaning"] = " ".join(filter(None, (certify.MEANING, decided.caution)))
+        out["meaning"] = decided.certified.meaning
         out["certified_instances"] = decided.certified.num_instances
         for made in decided.certified.statements:
             out[made.name] = {
@@ -129,8 +127,6 @@ def summary(decided: Decided) -> dict[str, Any]:
             }
         notes = gate.notes(decided.chosen, decided.certified.scores)
         out["notes"] = [*notes, *decided.remarks]
-    else:
-        out["notes"] = decided.remarks
     return out
 
 

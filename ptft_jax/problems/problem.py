@@ -157,6 +157,19 @@ class ProblemWorld:
         return Example(some, self.outcome(outcome_key, truth))
 
 
+def judged(problem: Problem, seen: Any) -> Bool[Array, "n"]:
+    """Instances that can be scored: not padding, and something can be left out.
+
+    Args:
+      problem: the problem.
+      seen: instances.
+
+    Returns:
+      Which they are.
+    """
+    return (problem.judged or problem.present)(seen)
+
+
 class Example(NamedTuple):
     """A portfolio and an outcome of each of its instances."""
 

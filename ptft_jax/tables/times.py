@@ -17,8 +17,6 @@ _SORTABLE = re.compile(
     r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d.*)?)?|\d{4}-?W\d\d(-\d)?|\d{4}-?Q\d"
 )
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,4}[-/]\d{1,4}")
-
-
 # Readings of dates that do not begin with the year; a dot is never month first.
 _FORMS = ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
 
