@@ -128,10 +128,15 @@ def decide(
 ) -> None:
     """Decide for every instance of a file, with certificates: how much to stock of it.
 
-    --problem NAME decides something else: gaussian_means, binomial_means or
-    poisson_means (estimate means), allocation (share out a budget), pricing or
-    contextual (stock with covariates). `ptft worlds` lists problems and their worlds;
-    the rest of this text is about stock.
+    --problem NAME decides something else, of a table with these columns: gaussian_means
+    (instance, estimate, variance), binomial_means (instance, successes, trials) or
+    poisson_means (instance, count, exposure), which estimate means; allocation
+    (instance, estimate, variance, cost, budget), the share of each to take; pricing
+    (instance, price, units, a row a price charged), the price of most profit;
+    contextual (instance, value and covariates, a row a period, and one without a value
+    to stock for). It writes instance, decision, decision_pretrained and the decision of
+    each usual rule by its name. `ptft worlds` lists problems and their worlds; the rest
+    of this text is about stock.
 
     Uses the shipped network, fine-tuned on the file's own instances (only where that
     wins on instances held out). Writes one row an instance: instance, decision,

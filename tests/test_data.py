@@ -68,8 +68,17 @@ def test_notes_count_what_was_decided(read):
     assert "columns not used: 'promotion'" in table.notes
 
 
-def test_dates_with_one_reading_are_put_in_order(read):
-    table = read("day,a\n1/2/2025,2\n31/1/2025,1\n")
+@pytest.mark.parametrize(
+    ("later", "earlier"),
+    [
+        ("1/2/2025", "31/1/2025"),
+        ("14-Mar-26", "2-Apr-25"),
+        ("1 february 2026", "14 Mar 2025"),
+        ("Feb 2026", "October 2025"),
+    ],
+)
+def test_dates_with_one_reading_are_put_in_order(read, later, earlier):
+    table = read(f"day,a\n{later},2\n{earlier},1\n")
     np.testing.assert_array_equal(table.values[:, 0], [1.0, 2.0])
     assert not any("file order" in note for note in table.notes)
 

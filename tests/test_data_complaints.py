@@ -57,6 +57,18 @@ def test_everything_wrong_in_a_long_file(read):
         assert expected in message
 
 
+def test_a_long_file_of_other_names_is_told_apart_from_a_wide_one(read):
+    days = [f"{day:02}.01.2026" for day in range(1, 29)]
+    rows = "".join(f"{name};{day};1,5\n" for name in "AB" for day in days)
+    message = reading.complaint(read, "Artikel;Datum;Menge\n" + rows)
+    assert "1 problem" in message
+    assert "column 2 ('Datum'): dates where a wide file" in message
+    assert "'instance', 'value' and 'time'" in message
+    rows = "".join(f"{day};{name};1\n" for name in ("Hut", "Hose") for day in days)
+    message = reading.complaint(read, "Datum;Artikel;Menge\n" + rows)
+    assert "column 2 ('Artikel'): text instead of demand" in message
+
+
 def test_long_lists_are_cut_but_counted_and_no_kind_is_hidden(read):
     rows = "".join(f"x{i},1\n" for i in range(60))
     message = reading.complaint(read, "a,b\n" + rows)

@@ -133,6 +133,7 @@ PROBLEM = Problem(
     loss=_loss,
     cost=cost,
     leave_out=leave_out,
+    caution=rule.UNBIASED,
     baselines=baselines.GAUSSIAN | baselines.shared(FAMILY),
     read=lambda table: means_table.read(table, Seen, means_table.GAUSSIAN),
 )

@@ -154,6 +154,7 @@ PROBLEM = Problem(
     loss=_loss,
     cost=cost,
     leave_out=leave_out,
+    caution=rule.UNBIASED,
     baselines=baselines.POISSON | baselines.shared(FAMILY),
     read=lambda table: means_table.read(table, Seen, means_table.POISSON),
 )

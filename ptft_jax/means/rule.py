@@ -25,6 +25,10 @@ NUM_LAWS = 2 + len(EM_STEPS)  # the normal one, and the nonparametric maximum
 NUM_OUTPUTS = 1 + NUM_LAWS
 BINS = 16
 FLAT = 1e-6  # variance of log noise below which nothing is regressed on it
+UNBIASED = (
+    "The variance of what is left out is taken off each squared error, so that what is "
+    "measured on few instances may be below 0."
+)
 
 
 class Stats(NamedTuple):

@@ -167,6 +167,9 @@ def describe(summary: dict[str, Any]) -> list[str]:
         "finetuned_betting": "certified cost bound, fine-tuned: at most",
         "finetuned_gain_over_pretrained": "certified gain over pretrained: at least",
     }
+    if summary.get("finetuned_betting") == summary["pretrained_betting"]:
+        both = "certified cost bound, pretrained and fine-tuned alike: at most"
+        texts = {"pretrained_betting": both}
     for name, text in texts.items():
         if name in summary:
             found = summary[name]

@@ -16,9 +16,16 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _SORTABLE = re.compile(
     r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d.*)?)?|\d{4}-?W\d\d(-\d)?|\d{4}-?Q\d"
 )
-_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,4}[-/]\d{1,4}")
+_MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[A-Za-z]*"
+_DATE = re.compile(
+    r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,4}[-/]\d{1,4}"
+    rf"|\d{{1,2}}([- ]){_MONTH}\3\d{{2,4}}|{_MONTH}[- ]\d{{4}}"
+)
 # Readings of dates that do not begin with the year; a dot is never month first.
-_FORMS = ("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
+_FORMS = (
+    *("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
+    *("%d-%B-%Y", "%d-%B-%y", "%d %B %Y", "%d %B %y"),
+)
 
 
 class Times(NamedTuple):
@@ -94,6 +101,8 @@ def read(grid: Grid, column: int, problems: Problems) -> Times:
 def _days(labels: list[str]) -> Int[np.ndarray, "_"] | None:
     """Days since 1970 of dates that can be read in one way only; blanks come first."""
     text = pl.Series(labels, dtype=pl.String)
+    # a month alone is its first day
+    text = text.str.replace(r"^(\pL+)([- ])", "1${2}${1}${2}")
     # "%Y" would read the year 24 of "1.2.24"
     is_long = text.str.contains(r"\d{4}$")
     if is_long.any() and not (is_long | (text == "")).all():

@@ -1,14 +1,15 @@
 """Wide tables: rows are periods, columns are instances."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float64, Int
 
 from ptft_jax.tables import cells, times
 from ptft_jax.tables.draft import Draft
 from ptft_jax.tables.grid import Grid
-from ptft_jax.tables.problems import Problems, quoted
+from ptft_jax.tables.problems import Problems, listing, quoted
 
 NAME = "wide"
+FEW_COLUMNS = 20  # a long file has no more
 INDEX_NAMES = {
     *("", "unnamed: 0", "t", "index", "date", "time", "datetime", "timestamp"),
     *("period", "day", "week", "month", "quarter", "year"),
@@ -30,6 +31,7 @@ def read(grid: Grid, problems: Problems) -> Draft:
     """
     notes = list(grid.notes)
     first = int(_has_index(grid))
+    _refuse_long(grid, first, problems)
     count = len(grid.header) - first
     if count == 0:
         problems.add(
@@ -38,10 +40,11 @@ def read(grid: Grid, problems: Problems) -> Draft:
         )
         problems.check()
     numbers = cells.numbers(grid, first, count, cells.DEMAND, problems)
-    if not first:
-        _explain_first_column(grid, numbers, problems, notes)
+    _explain_text(grid, first, numbers, problems)
     values, periods = numbers.values, None
-    if first:
+    if not first:
+        _note_counter(grid, values[:, 0], notes)
+    else:
         notes.append(f"{grid.column_place(0)} labels the periods, it is no instance")
         order, periods = _row_order(grid, problems, notes)
         values = values[order]
@@ -62,18 +65,35 @@ def _has_index(grid: Grid) -> bool:
     return by_name or times.looks_like_dates(grid.labels(0))
 
 
-def _explain_first_column(
-    grid: Grid, numbers: cells.Numbers, problems: Problems, notes: list[str]
+def _refuse_long(grid: Grid, first: int, problems: Problems) -> None:
+    """Complains of a column of dates among those of demand: these are not instances."""
+    for j in range(first, len(grid.header) if len(grid.header) <= FEW_COLUMNS else 0):
+        if times.looks_like_dates(grid.labels(j)):
+            problems.add(
+                f"{grid.column_place(j)}: dates where a wide file has the demand of an "
+                f"instance; the columns are {listing(grid.header)}",
+                "Where a row is an observation, name the columns 'instance', 'value' "
+                "and 'time'; where it is a period, put its date first.",
+            )
+            problems.check()
+
+
+def _explain_text(
+    grid: Grid, first: int, numbers: cells.Numbers, problems: Problems
 ) -> None:
-    letters = grid.labels(0).str.contains(r"\p{L}").to_numpy()
+    letters = grid.labels(first).str.contains(r"\p{L}").to_numpy()
     if 2 * (numbers.unreadable[:, 0] & letters).sum() > len(grid.rows):
         problems.add(
-            f"{grid.column_place(0)}: text instead of demand",
-            "If the first column labels the periods, name it 'date' or 't'; if it "
-            "names the instances, name it 'instance', and where each of them has "
-            "several rows the other columns 'value' and 'time'.",
+            f"{grid.column_place(first)}: text instead of demand",
+            "If the first column labels the periods, name it 'date' or 't'; if a "
+            "column names the instances, name it 'instance', and where each of them "
+            "has several rows the other columns 'value' and 'time'.",
         )
-    column = numbers.values[:, 0]
+
+
+def _note_counter(
+    grid: Grid, column: Float64[np.ndarray, "T"], notes: list[str]
+) -> None:
     if len(column) > 2 and np.array_equal(column[1:], column[:-1] + 1):
         notes.append(
             f"{grid.column_place(0)} counts up by 1 and is read as an instance; "
