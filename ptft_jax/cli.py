@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import arg
 
+from ptft_jax import interrupts
 from ptft_jax.cli_catalog import info, pretrain, worlds
 from ptft_jax.cli_research import arena, paths, sweep
 from ptft_jax.options import (
@@ -202,6 +203,7 @@ DESCRIPTION = (
 
 def run() -> None:
     """The `ptft` program: `main` on the arguments of the process, then exit."""
+    interrupts.keep()
     code = main()
     if code == INTERRUPTED:
         # Threads may be in a compiled program, which an orderly exit waits for. All

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Real
 
 try:  # jax.enable_x64 is public from jax 0.8; Colab still ships 0.7.2
     from jax import enable_x64 as enable_x64
@@ -41,20 +42,24 @@ class Portfolio(NamedTuple):
 
 
 def portfolio(
-    observations: Float[Array, "n m"],
-    quantile: float | Float[Array, ""] | Float[Array, "n"],
-    valid: Bool[Array, "n m"] | None = None,
+    observations: Real[Array | np.ndarray, "n m"],
+    quantile: float | Float[Array | np.ndarray, ""] | Float[Array | np.ndarray, "n"],
+    valid: Bool[Array | np.ndarray, "n m"] | None = None,
 ) -> Portfolio:
     """Portfolio from an array in which NaN marks a missing observation.
 
     Args:
-      observations: demand, [n, m]; NaN where missing.
+      observations: demand, [n, m]; NaN where missing. Whole numbers and half precision
+        become floats of JAX's default precision.
       quantile: critical ratio, one for all instances or one each, in (0, 1).
       valid: mask to use beside the NaN pattern.
 
     Returns:
       The portfolio, missing observations set to 0 and masked.
     """
+    observations = jnp.asarray(observations)
+    if observations.dtype not in (jnp.float32, jnp.float64):
+        observations = observations.astype(float)
     seen = ~jnp.isnan(observations)
     valid = seen if valid is None else seen & valid
     return Portfolio(

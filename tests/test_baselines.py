@@ -25,6 +25,16 @@ def close(a, b, rtol=2e-3):
     np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.float16])
+def test_portfolios_are_of_floats_whatever_they_are_made_of(kind):
+    rows = [[1, 0, 1], [0, 1, 1]]
+    made = portfolio(np.array(rows, kind), 0.9)
+    for field, expected in zip(made, make(rows), strict=True):
+        if expected is not None:
+            assert field.dtype == expected.dtype
+            np.testing.assert_array_equal(field, expected)
+
+
 def test_saa_is_an_order_statistic():
     x = baselines.saa(make([[5, 1, 3, 2, 4], [7, 9, BLANK, BLANK, BLANK]], 0.8))
     close(x, [4.0, 9.0])

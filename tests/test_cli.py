@@ -144,6 +144,32 @@ def test_killed_in_the_middle_it_keeps_what_is_finished(
     assert len(tables("out")[0]) == 10 * 6
 
 
+IN_A_CALLBACK = """
+import gc, sys, time
+from ptft_jax import cli
+
+def interrupted(phase, info):
+    gc.callbacks.remove(interrupted)
+    raise KeyboardInterrupt
+
+def worlds():
+    gc.callbacks.append(interrupted)
+    gc.collect()
+    time.sleep(30.0)
+
+cli.COMMANDS["worlds"] = worlds
+sys.argv = ["ptft", "worlds"]
+cli.run()
+"""
+
+
+def test_an_interrupt_in_a_callback_is_not_lost():
+    command = [sys.executable, "-c", IN_A_CALLBACK]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert process.returncode == 130
+    assert process.stderr == "interrupted\n"
+
+
 def test_help_needs_no_heavy_import():
     program = (
         "import sys\nfrom ptft_jax import cli\n"

@@ -126,6 +126,19 @@ def check_delta(delta: float) -> None:
         raise UsageError(f"--delta must be in (0, 1), got {delta}")
 
 
+def check_seed(seed: int) -> None:
+    """Refuses a seed that JAX would take for another one.
+
+    Args:
+      seed: of everything random.
+
+    Raises:
+      UsageError: it has more than 32 bits, or a sign.
+    """
+    if not 0 <= seed < 1 << 32:
+        raise UsageError(f"--seed must be from 0 to 2^32 - 1, got {seed}")
+
+
 def check_place(
     flag: str,
     path: pathlib.Path,

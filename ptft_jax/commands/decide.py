@@ -88,6 +88,7 @@ def run(
     if problem is not None and problem != "newsvendor":
         return of_problem.decide(problem, options, reading, weights, quiet, json)
     common.check_delta(options.delta)
+    common.check_seed(options.seed)
     if options.observations < 2:
         raise UsageError(
             f"--observations must be at least 2, got {options.observations}"

@@ -43,6 +43,7 @@ def pretrain(
     """
     if steps is not None and steps < 10:
         raise UsageError(f"--steps must be at least 10, got {steps}")
+    common.check_seed(seed)
     path = pathlib.Path(out)
     state = path.with_name(f"{path.name}.state")
     common.check_place("--out", path, is_folder=False)

@@ -185,6 +185,7 @@ def decide(
       UsageError: the request is impossible; nothing was written.
     """
     common.check_delta(options.delta)
+    common.check_seed(options.seed)
     seen, names, notes = read(name, options, reading)
     out = pathlib.Path(options.out)
     common.check_place("--out", out, is_folder=False, inputs=(options.file, weights))
