@@ -66,7 +66,7 @@ def read(
     problems = Problems(pathlib.Path(path))
     grid = load.grid_of(problems.path, problems)
     form = next((f for f in (long, transposed) if f.is_form(grid)), wide)
-    table = form.read(grid, problems)
+    table = draft.note_total(form.read(grid, problems))
     if complete_only:
         complete = ~np.isnan(table.values).any(0)
         table = draft.keep(table, complete, "with a missing period")

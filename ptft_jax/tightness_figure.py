@@ -8,10 +8,12 @@ from ptft_jax import aggregate, bound_figures
 from ptft_jax.aggregate import Row, Series
 from theory import scaling
 
+GAIN = "pretrained_gain_over_saa"
+
 
 def _baseline(truth: Series, n: int) -> float | None:
     """Risk of SAA, from the pretrained risk and the true gain over it."""
-    gain = truth.get("pretrained_gain_over_saa", {})
+    gain = truth.get(GAIN, {})
     return truth["pretrained_betting"][n].value + gain[n].value if n in gain else None
 
 
@@ -29,7 +31,12 @@ def draw(bounds: list[Row], title: str) -> Figure | None:
     truth = aggregate.bound_values(bounds, "risk")
     if not any(map(bound_figures.certified_in, certified.values())):
         return None
-    figure, axes = bound_figures.grid(len(certified), 3)
+    fields = {"ratio": "ρ = bound / risk", "gap": "gap, units of cost"}
+    text = "tightness"
+    if any(GAIN in found for found in truth.values()):
+        fields["tau"] = "τ = gap / (SAA − risk)"
+        text = "tightness (below τ = 1 the bound certifies a gain over SAA)"
+    figure, axes = bound_figures.grid(len(certified), len(fields))
     for (panel, found), row in zip(certified.items(), axes, strict=True):
         sizes = sorted({n for series in found.values() for n in series})
         for name, (label, style) in bound_figures.certified_in(found).items():
@@ -40,23 +47,18 @@ def draw(bounds: list[Row], title: str) -> Figure | None:
                 for n, mean in found[name].items()
             }
             look = {**bound_figures.DOTTED, **style, "label": f"certified: {label}"}
-            for axis, field in zip(row, ("ratio", "gap", "tau"), strict=True):
+            for axis, field in zip(row, fields, strict=True):
                 points = {n: getattr(t, field) for n, t in made.items()}
                 points = {n: y for n, y in points.items() if math.isfinite(y) and y > 0}
                 axis.plot(list(points), list(points.values()), **look)
-        for axis, text in zip(
-            row,
-            ("ρ = bound / risk", "gap, units of cost", "τ = gap / (SAA − risk)"),
-            strict=True,
-        ):
+        for axis, (field, meaning) in zip(row, fields.items(), strict=True):
             if not any(len(line.get_ydata()) for line in axis.get_lines()):
-                axis.set_visible(False)  # without a baseline there is no τ
+                axis.set_visible(False)
                 continue
-            if axis is row[2]:
+            if field == "tau":
                 axis.axhline(1.0, color="black", lw=0.8)
             bound_figures.dress(axis, sizes)
-            axis.set_title(f"{text}; {aggregate.name_of(panel)}", fontsize=10)
+            axis.set_title(f"{meaning}; {aggregate.name_of(panel)}", fontsize=10)
     bound_figures.legend(figure, axes)
-    text = "tightness (below τ = 1 the bound certifies a gain over SAA)"
     bound_figures.head(figure, f"{title}: {text}")
     return figure

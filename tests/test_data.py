@@ -68,6 +68,33 @@ def test_notes_count_what_was_decided(read):
     assert "columns not used: 'promotion'" in table.notes
 
 
+def test_pairs_without_a_row_are_counted(read):
+    table = read("instance,time,value\na,1,1\na,2,2\na,3,1\nb,1,3\nb,3,4\n")
+    assert any(note.startswith("1 of 6 pairs of instance") for note in table.notes)
+    table = read("instance,time,value\na,1,1\na,2,2\nb,1,3\nb,2,4\n")
+    assert not any("have no row" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(("last", "is_total"), [((6, 3, 9), True), ((6, 3, 8), False)])
+def test_a_total_is_pointed_at(read, last, is_total):
+    rows = zip((1, 2, ""), (5, 1, 9), last, strict=True)
+    table = read("a,b,all\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    assert any("('all') is the sum of all" in n for n in table.notes) == is_total
+
+
+@pytest.mark.parametrize("cells", ["1.250;1.5", "1.125;0.250", "1.125;2.325", "800;9"])
+def test_decimals_are_no_thousands(read, cells):
+    first, second = cells.split(";")
+    table = read(f"a;b\n{cells}\n2;3\n")
+    assert table.values[0].tolist() == [float(first), float(second)]
+
+
+def test_empty_ends_of_a_sheet_are_left_out(read):
+    table = read("day,a,b,,\n2025-01-01,1,2,,\n2025-01-02,2,3,,\n,,,,\n,,,,\n")
+    assert_table(table, ["a", "b"], [[1, 2], [2, 3]])
+    assert any(n.startswith("2 columns and 2 rows at the end") for n in table.notes)
+
+
 @pytest.mark.parametrize(
     ("later", "earlier"),
     [

@@ -78,7 +78,9 @@ def read(
     if missing := sorted(needed - set(table.columns)):
         listed = ", ".join(map(quoted, missing))
         wanted = ", ".join(map(quoted, ["instance", form.first, form.second]))
-        problems.add(f"no column {listed}", f"The columns are {wanted}.")
+        square = " A variance is the square of a standard error."
+        hint = square if "variance" in missing else ""
+        problems.add(f"no column {listed}", f"The columns are {wanted}.{hint}")
     elif not table.height:
         problems.add("no row", "Give at least one instance.")
     problems.check()

@@ -197,7 +197,8 @@ def remarks(seen: Seen, names: list[str]) -> list[str]:
       names: of the products.
 
     Returns:
-      A note on those that never sold, and one on those charged one price only.
+      A note on those that never sold, one on those charged one price only, and one
+      where no product has a unit cost.
     """
     price, units, valid = (np.asarray(x) for x in (seen.price, seen.units, seen.valid))
     unsold = ~(valid & (units > 0.0)).any(1)
@@ -207,12 +208,15 @@ def remarks(seen: Seen, names: list[str]) -> list[str]:
         "never sold, any price is as good": unsold,
         "charged one price only, others tell how demand depends on it": one_price,
     }
-    return [
+    notes = [
         f"{counted(int(which.sum()), 'product')} {text}: "
         f"{listing([names[i] for i in np.flatnonzero(which)])}"
         for text, which in said.items()
         if which.any()
     ]
+    if not np.asarray(seen.unit_cost).any():
+        notes.append("no unit cost is given (column unit_cost): profit is revenue")
+    return notes
 
 
 PROBLEM = Problem(

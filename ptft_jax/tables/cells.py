@@ -26,7 +26,8 @@ class Rule(NamedTuple):
 DEMAND = Rule(
     lambda x: x < 0,
     "is negative",
-    "Demand is at least 0: correct negative cells, or leave them blank if unknown.",
+    "Demand is at least 0: add returns back where they are taken off it, and leave a "
+    "cell blank only if its demand is not known.",
 )
 PRICE = Rule(
     lambda x: x < 0, "is a negative price", "Correct negative prices, or leave blank."
@@ -105,6 +106,8 @@ def numbers(
         f"is larger than {LARGEST:g}",
         "Use a larger unit of demand.",
     )
+    if rule is DEMAND:
+        _report_thousands(grid, first, as_block, text, problems)
     broken = rule.broken(values) & ~infinite
     report(grid, first, broken, text, problems, rule.complaint, rule.remedy)
     return Numbers(values, unreadable, int(blank.sum()), int(says_missing.sum()))
@@ -141,6 +144,30 @@ def report(
     problems.add_many(int(mask.sum()), lines, remedy)
 
 
+def _report_thousands(
+    grid: Grid,
+    first: int,
+    as_block: Callable[[pl.Series], np.ndarray],
+    text: pl.Series,
+    problems: Problems,
+) -> None:
+    """Complains of 1.000 beside 800: no program writes whole numbers in both ways."""
+    dotted = text.str.contains(".", literal=True).fill_null(False)
+    with_dot = text.filter(dotted)
+    if (
+        dotted.any()
+        and with_dot.str.contains(r"^[1-9]\d{0,2}\.\d{3}$").all()
+        and with_dot.str.ends_with("0").any()
+        and text.filter(~dotted).str.contains(r"^\d{1,3}$").any()
+    ):
+        report(
+            *(grid, first, as_block(dotted), text, problems),
+            "may be a thousand times as much: other cells have no dot",
+            "Write 1.000 as 1000 where the dot separates thousands, and with another "
+            "number of decimals (1.00) where it does not.",
+        )
+
+
 def _report_unreadable(
     grid: Grid,
     first: int,
@@ -159,5 +186,5 @@ def _report_unreadable(
         int(mask.sum()),
         lines,
         "Write numbers as 1234.5 (decimal point, no thousands separator, no unit), "
-        "and leave a missing cell blank.",
+        "and leave a missing cell blank; where a mark such as - means none, write 0.",
     )

@@ -68,6 +68,21 @@ def usable(draft: Draft) -> Draft:
     return keep(draft, (low < high)[count >= 2], "with all observations equal")
 
 
+def note_total(draft: Draft) -> Draft:
+    """The draft, with a note on an instance that is the sum of all others."""
+    if len(draft.instances) <= 2:
+        return draft
+    half = np.nansum(draft.values, 1, keepdims=True) / 2.0
+    with np.errstate(invalid="ignore"):  # infinite cells were reported
+        is_sum = (np.abs(draft.values - half) <= 1e-9 * half).all(0)
+    notes = [
+        f"{draft.place(int(i))} is the sum of all others in every period: if it is "
+        "their total and no instance, delete it"
+        for i in np.flatnonzero(is_sum & (half > 0.0).any())
+    ]
+    return draft._replace(notes=[*draft.notes, *notes])
+
+
 def report_unusable(draft: Draft, num_ragged: int, problems: Problems) -> None:
     """Report instances with fewer than 2 observations, or with all of them equal.
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from ptft_jax.tables import parse_csv
 from ptft_jax.tables.grid import Grid, stack
-from ptft_jax.tables.problems import Problems, quoted
+from ptft_jax.tables.problems import Problems, counted, quoted
 
 EXPORT = "Export the table again as 'CSV UTF-8' (or Parquet) with a header row."
 _NOT_TEXT = {
@@ -39,7 +39,7 @@ def grid_of(path: pathlib.Path, problems: Problems) -> Grid:
     if content.startswith(b"PAR1"):
         grid = _parquet_grid(content, problems)
     else:
-        grid = parse_csv.parse(_text(content, problems), problems)
+        grid = _without_empty_ends(parse_csv.parse(_text(content, problems), problems))
     _check_header(grid, problems)
     if len(grid.rows) == 0:
         if grid.num_ragged == 0:
@@ -120,6 +120,34 @@ def _parquet_grid(content: bytes, problems: Problems) -> Grid:
     header = [name.strip() for name in frame.columns]
     cells = stack(frame)
     return Grid(header, cells, np.arange(1, frame.height + 1), 0, [])
+
+
+def _without_empty_ends(grid: Grid) -> Grid:
+    """Without the last rows and nameless columns that hold nothing, as sheets have."""
+    height, width = len(grid.rows), len(grid.header)
+    while width > 1 and not grid.header[width - 1]:
+        if (grid.labels(width - 1) != "").any():
+            break
+        width -= 1
+    starts = np.arange(width) * len(grid.rows)
+    while (
+        height and not grid.cells.gather(starts + height - 1).str.contains(r"\S").any()
+    ):
+        height -= 1
+    columns, rows = len(grid.header) - width, len(grid.rows) - height
+    if columns == rows == 0:
+        return grid
+    kept = (starts[:, None] + np.arange(height)).ravel()
+    return grid._replace(
+        header=grid.header[:width],
+        cells=grid.cells.gather(kept),
+        rows=grid.rows[:height],
+        notes=[
+            *grid.notes,
+            f"{counted(columns, 'column')} and {counted(rows, 'row')} at the end hold "
+            "nothing and are left out",
+        ],
+    )
 
 
 def _check_header(grid: Grid, problems: Problems) -> None:

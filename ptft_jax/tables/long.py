@@ -10,7 +10,7 @@ from ptft_jax.tables import cells, times
 from ptft_jax.tables.cells import Numbers
 from ptft_jax.tables.draft import Draft
 from ptft_jax.tables.grid import Grid
-from ptft_jax.tables.problems import Problems, quoted
+from ptft_jax.tables.problems import Problems, listing, quoted
 
 NAME = "long"
 MAX_CELLS = 200_000_000
@@ -49,6 +49,8 @@ def read(grid: Grid, problems: Problems) -> Draft:
             "the order of 'time' is not clear (neither numbers nor dates such as "
             "2025-01-31): periods are in the order in which they first appear"
         )
+    if periods is not None:
+        notes += _note_absent(when, codes)
     if "price" in found:
         notes.append("prices are read, but no decision depends on them yet")
 
@@ -69,6 +71,18 @@ def read(grid: Grid, problems: Problems) -> Draft:
         place=place,
         notes=notes,
     )
+
+
+def _note_absent(when: Int[np.ndarray, "T"], codes: Int[np.ndarray, "T"]) -> list[str]:
+    """A note on pairs of instance and time that have no row."""
+    room = (when.max() + 1) * (codes.max() + 1)
+    absent = room - len(np.unique(codes * (when.max() + 1) + when))
+    if absent == 0:
+        return []
+    return [
+        f"{absent} of {room} pairs of instance and time have no row: read as missing; "
+        "where nothing was sold, a row of value 0 says so"
+    ]
 
 
 def _columns(grid: Grid) -> tuple[dict[str, int], list[str]]:
@@ -138,6 +152,9 @@ def _report_repeats(
     again = np.flatnonzero(np.diff(pair[order]) == 0)
     repeats = np.sort(order[again + 1])
     before = dict(zip(order[again + 1].tolist(), order[again].tolist(), strict=True))
+    remedy = "Keep one row for an instance and time, or add the repeated rows up."
+    if len(repeats) and (apart := _telling_apart(grid, pair)):
+        remedy += f" Or name instances by {listing(apart)} as well: it differs there."
     problems.add_many(
         len(repeats),
         (
@@ -146,9 +163,20 @@ def _report_repeats(
             f"{grid.rows[before[int(row)]]}"
             for row in repeats
         ),
-        "Keep one row for an instance and time, or add the repeated rows up.",
+        remedy,
     )
     return np.isin(np.arange(len(pair)), repeats)
+
+
+def _telling_apart(grid: Grid, pair: Int[np.ndarray, "T"]) -> list[str]:
+    """A column that is not used, such as the store, in which all repeats differ."""
+    known = ("", "instance", "time", *RULES)
+    for j, name in enumerate(grid.header):
+        if name.lower() not in known:
+            both = pl.DataFrame({"pair": pair, "other": grid.labels(j)})
+            if both.n_unique() == len(pair):
+                return [name]
+    return []
 
 
 def _quantile(

@@ -6,10 +6,17 @@ from jaxtyping import Bool, Float64, Int
 from ptft_jax.tables import cells, times
 from ptft_jax.tables.draft import Draft
 from ptft_jax.tables.grid import Grid
-from ptft_jax.tables.problems import Problems, quoted
+from ptft_jax.tables.problems import Problems, listing, quoted
 
 NAME = "transposed"
 NO_PERIODS = ("time", "price")
+OF_OTHERS = {
+    ("price", "units"): "pricing",
+    ("estimate", "cost"): "allocation",
+    ("estimate", "variance"): "gaussian_means",
+    ("successes", "trials"): "binomial_means",
+    ("count", "exposure"): "poisson_means",
+}
 
 
 def is_form(grid: Grid) -> bool:
@@ -29,6 +36,7 @@ def read(grid: Grid, problems: Problems) -> Draft:
       The table, columns in time order where their names tell it, else as in the file.
     """
     names = [name.lower() for name in grid.header]
+    _refuse_others(names, problems)
     own = names.index("instance")
     instances = grid.labels(own).to_list()
     _report_names(grid, own, problems)
@@ -52,6 +60,17 @@ def read(grid: Grid, problems: Problems) -> Draft:
         place=place,
         notes=[*grid.notes, *note, *notes],
     )
+
+
+def _refuse_others(names: list[str], problems: Problems) -> None:
+    """Complains of the columns of another problem than the newsvendor's."""
+    for columns, problem in OF_OTHERS.items():
+        if set(columns) <= set(names):
+            problems.add(
+                f"there is no demand, but the columns {listing(columns)}",
+                f"Decide with --problem {problem}, or name demand 'value'.",
+            )
+            problems.check()
 
 
 def _report_names(grid: Grid, own: int, problems: Problems) -> None:
