@@ -190,11 +190,13 @@ def test_one_long_price_log_needs_no_table_of_pairs(tmp_path):
 def test_products_whose_prices_nothing_was_learnt_of_are_named(tmp_path):
     text = "instance,price,units\na,1,0\na,2,0\nb,1,5\nb,1,4\nc,1,5\nc,2,0\n"
     seen, names = read(tmp_path, "pricing", text)
-    unsold, one_price = catalog.PROBLEMS["pricing"].remarks(seen, names)
+    unsold, one_price, no_cost = catalog.PROBLEMS["pricing"].remarks(seen, names)
     assert unsold == "1 product never sold, any price is as good: 'a'"
     assert one_price.startswith("1 product charged one price only")
     assert one_price.endswith(": 'b'")
-    told = read(tmp_path, "pricing", "instance,price,units\nc,1,5\nc,2,0\n")
+    assert "unit_cost" in no_cost
+    text = "instance,price,units,unit_cost\nc,1,5,.5\nc,2,0,.5\n"
+    told = read(tmp_path, "pricing", text)
     assert catalog.PROBLEMS["pricing"].remarks(*told) == []
 
 
