@@ -175,7 +175,8 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from None
     needed = {"schema", "id", "config"}
-    if not isinstance(record, dict) or not needed <= set(record):
+    whole = isinstance(record, dict) and needed <= set(record)
+    if not whole or not isinstance(record["config"], dict):
         raise ValueError("no record of a cell")
     if record["schema"] != SCHEMA:
         raise ValueError(f"of schema {record['schema']}, this version writes {SCHEMA}")

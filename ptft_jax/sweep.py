@@ -67,7 +67,15 @@ def look(grid: Grid, folder: pathlib.Path) -> State:
     every = [task.point(grid.task, cell) for cell in grid.cells]
     points = [each for members in task.groups(every).values() for each in members]
     configs = [task.record_config(grid.task, p.config, p.swept) for p in points]
-    return State(points, *store.find(folder, configs))
+    found = store.find(folder, configs)
+    faults = {name: worker.fault(record) for name, record in found.records.items()}
+    sound = {name: r for name, r in found.records.items() if faults[name] is None}
+    told = [
+        f"{store.record_path(folder, name)}: {fault}; it is not used"
+        for name, fault in faults.items()
+        if fault
+    ]
+    return State(points, sound, found.complaints + told, found.foreign)
 
 
 def run(
@@ -95,7 +103,8 @@ def run(
       What was done.
 
     Raises:
-      UsageError: a cell of the grid is impossible.
+      UsageError: a cell of the grid is impossible, or a folder lies where the record
+        of one belongs.
     """
     store.clear_partial(folder)
     state = look(grid, folder)
@@ -111,6 +120,9 @@ def run(
         )
     is_open = np.array([each.name not in done for each in state.points])
     missing = list(itertools.compress(state.points, sharding.agreed(is_open)))
+    for path in (store.record_path(folder, each.name) for each in missing):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder, where the record of a cell belongs")
     writer = worker.Writer(grid.task, folder)
     computed = failed = compiles = 0
     sizes = {k: len(whole) for k, whole in task.groups(state.points).items()}

@@ -49,6 +49,27 @@ def _place(error: Exception) -> str:
     return ""
 
 
+def fault(record: dict[str, Any]) -> str | None:
+    """What keeps the record of a cell from being used.
+
+    Args:
+      record: as read from its file; `store` has looked at its id and configuration.
+
+    Returns:
+      None where it is as `Writer.save` writes it: `ok` with named floating-point
+      numbers, finite or not, or `failed` with the error as text.
+    """
+    status, metrics = record.get("status"), record.get("metrics")
+    if status == FAILED:
+        return None if isinstance(record.get("error"), str) else "it says no error"
+    if status != OK:
+        return f"its status is neither {OK} nor {FAILED}"
+    if not isinstance(metrics, dict) or not metrics:
+        return "it has no metrics"
+    wrong = [name for name, value in metrics.items() if not isinstance(value, float)]
+    return f"its metrics {wrong} are no numbers as they are written" if wrong else None
+
+
 def alone_or_raise(error: Exception) -> None:
     """Lets one process go on after an error; of several on one mesh none can.
 
@@ -90,7 +111,7 @@ class Writer:
         """
         config = task.record_config(self.task, each.config, each.swept)
         record = store.load(self.folder, config)
-        return record and record["status"]
+        return None if record is None or fault(record) else record["status"]
 
     def save(self, each: Point, status: str, record: dict[str, Any]) -> None:
         """Writes the record of a cell.
@@ -191,6 +212,8 @@ class Worker(NamedTuple):
         try:
             found = self.writer.task.finish(each.config, each.swept, output)
             metrics = {str(name): float(value) for name, value in found.items()}
+            if not metrics:
+                raise ValueError("the task gave no metrics")
             twice = metrics.keys() & task.fields(each).keys()
             if twice:
                 raise ValueError(f"metrics {sorted(twice)} have the names of fields")

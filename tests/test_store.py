@@ -61,6 +61,7 @@ def test_what_was_saved_is_found(tmp_path):
         (lambda text: text[: len(text) // 2], "damaged"),
         (lambda text: "[]", "no record"),
         (lambda text: json.dumps({"risks": []}), "no record"),
+        (lambda text: json.dumps({**json.loads(text), "config": [1]}), "no record"),
         (
             lambda text: text.replace(f'"schema": {store.SCHEMA}', '"schema": 99'),
             "schema 99",

@@ -1,6 +1,7 @@
 """What goes wrong in a cell stays there, and nothing that is finished is lost."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import time
@@ -122,6 +123,69 @@ def test_records_of_another_version_or_damaged_ones_are_not_mixed_in(tmp_path):
     assert path.name in state.complaints[0]
     assert go(SMALL, tmp_path).computed == 1
     assert len(table(SMALL, tmp_path)) == 24
+
+
+LAME = {
+    "no status": lambda record: record.pop("status"),
+    "another status": lambda record: record.update(status="fine"),
+    "no metrics": lambda record: record.pop("metrics"),
+    "empty metrics": lambda record: record.update(metrics={}),
+    "a list of metrics": lambda record: record.update(metrics=[1.0]),
+    "a word": lambda record: record["metrics"].update(loss="much"),
+    "a failure without its error": lambda record: record.update(status="failed"),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    go(SMALL, folder)
+    return folder, table(SMALL, folder)
+
+
+@pytest.mark.parametrize("change", LAME.values(), ids=LAME)
+def test_a_record_that_lacks_a_part_is_reported_and_not_there(finished, change):
+    folder, _ = finished
+    point = sweep.look(SMALL, folder).points[5]
+    path = store.record_path(folder, point.name)
+    before = path.read_text()
+    record = json.loads(before)
+    change(record)
+    path.write_text(json.dumps(record))
+    state = sweep.look(SMALL, folder)
+    status = worker.Writer(SMALL.task, folder).status(point)
+    told = sweep_tables.status(state)
+    path.write_text(before)
+    assert status is None
+    assert (told["finished"], told["failed"], told["missing"]) == (23, 0, 1)
+    (complaint,) = state.complaints
+    assert complaint.startswith(f"{path}: it")
+    assert complaint.endswith("; it is not used")
+
+
+def test_a_cell_whose_record_lacks_a_part_is_computed_again(finished):
+    folder, whole = finished
+    point = sweep.look(SMALL, folder).points[5]
+    path = store.record_path(folder, point.name)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": {}}))
+    assert go(SMALL, folder).computed == 1
+    assert sweep.look(SMALL, folder).complaints == []
+    assert table(SMALL, folder).equals(whole)
+
+
+def test_a_task_without_metrics_fails(tmp_path):
+    empty = SMALL._replace(task=SMALL.task._replace(finish=lambda *_: {}))
+    assert go(empty, tmp_path).failed == 24
+    told = sweep_tables.status(sweep.look(empty, tmp_path))
+    assert told["errors"] == {"ValueError: the task gave no metrics": 24}
+
+
+def test_a_folder_in_place_of_a_record_is_refused_before_anything_runs(tmp_path):
+    path = store.record_path(tmp_path, sweep.look(SMALL, tmp_path).points[5].name)
+    path.mkdir(parents=True)
+    with pytest.raises(UsageError, match=f"{path.name} is a folder"):
+        go(SMALL, tmp_path)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_a_dead_writer_left_is_cleared_after_an_hour(tmp_path):
