@@ -51,6 +51,9 @@ def write_text(path: str | os.PathLike, content: str | bytes) -> None:
     Args:
       path: of the file; its folder is made.
       content: text in UTF-8, or bytes.
+
+    Raises:
+      OSError: it cannot be written; `filename` is the path.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +65,9 @@ def write_text(path: str | os.PathLike, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        # that of a full disk names no file, that of a folder in the way the partial one
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 
@@ -101,13 +102,20 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
     store.write_text(path, "old")
 
     def fail(*_):
-        raise OSError("full")
+        raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(store.os, "replace", fail)
-    with pytest.raises(OSError, match="full"):
+    monkeypatch.setattr(store.os, "fsync", fail)
+    with pytest.raises(OSError, match=f"full: '{path}'") as told:
         store.write_text(path, "new")
+    assert told.value.errno == errno.ENOSPC
     assert path.read_text() == "old"
     assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    with pytest.raises(IsADirectoryError) as told:
+        store.write_text(tmp_path, "new")
+    assert (told.value.filename, told.value.filename2) == (str(tmp_path), None)
 
 
 def test_tables_have_the_agreed_columns_in_one_order(tmp_path):

@@ -1,5 +1,6 @@
 import math
 
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
@@ -65,6 +66,8 @@ def test_evidence_is_complete_and_cannot_be_changed():
         (np.array(0.25), 0.25),
         (1, 1.0),
         (math.inf, math.inf),
+        (jnp.bfloat16(0.5), 0.5),
+        ({"total": jnp.float8_e4m3fn(0.25)}, 0.25),
         ({"total": 0.5, "spread": 0.1}, 0.5),
         (verdict.Case("", "", 0.1, 0.2, 0, 1.0), None),
         (True, None),
@@ -76,6 +79,8 @@ def test_evidence_is_complete_and_cannot_be_changed():
         ({"total": math.nan}, None),
         (math.nan, None),
         (1j, None),
+        (np.asarray(jnp.bfloat16(math.nan)), None),
+        (np.zeros((), "V4"), None),
     ],
 )
 def test_answers_are_numbers_or_terms_with_a_total(answer, total):

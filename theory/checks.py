@@ -269,11 +269,24 @@ def all_positive(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
     return x
 
 
+def is_real(dtype: np.dtype) -> bool:
+    """Whether numbers of a type are real: numpy's own, or such as bfloat16.
+
+    Args:
+      dtype: numpy's type of an array.
+
+    Returns:
+      True for truth values also.
+    """
+    registered = dtype.kind == "V" and dtype.isbuiltin == 2
+    return dtype.kind in "biuf" or registered
+
+
 def _single(name: str, value: Number | np.ndarray) -> float | int:
     """The one real number that the value is, as Python has it."""
     if isinstance(value, float | int):
         return value
     x = np.asarray(value, dtype=object if isinstance(value, list | tuple) else None)
-    if x.shape != () or x.dtype.kind not in "biufV":  # V: bfloat16
+    if x.shape != () or not is_real(x.dtype):
         raise ValueError(f"{name} = {value} is not a number")
     return x.item()

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from theory import checks
+
 
 class Evidence(NamedTuple):
     """All that a bound on the risk of a policy may use; what is not there is None.
@@ -215,11 +217,12 @@ def total_of(answer: Any) -> float:
     if isinstance(total, str | bytes | list | tuple | dict):
         raise BoundError(f"{_shown(answer)}, no number")
     value = np.asarray(total)
-    if value.shape != () or value.dtype.kind not in "fiu":
+    if value.shape != () or value.dtype == bool or not checks.is_real(value.dtype):
         raise BoundError(f"{_shown(answer)}, no number")
-    if np.isnan(value):
+    number = float(value)
+    if math.isnan(number):
         raise BoundError("NaN")
-    return float(value)
+    return number
 
 
 def _shown(answer: Any) -> str:
