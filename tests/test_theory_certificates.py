@@ -16,7 +16,7 @@ from losses_in_01 import (
     zeros_and_ones,
 )
 
-from theory import certificates, wealth
+from theory import certificates, checks, wealth
 
 digits = mpmath.mp.clone()
 digits.dps = 50
@@ -152,6 +152,15 @@ def test_paired_gain_is_the_betting_bound_of_rescaled_differences():
     assert 50.0 * scaled == pytest.approx(gain, abs=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-308, 1e-30, 1e30, checks.LARGEST])
+def test_paired_gain_has_the_unit_of_the_losses_however_large(unit):
+    rng = np.random.default_rng(7)
+    old, new = rng.random(50), rng.random(50)
+    gain = certificates.paired_gain(new, old, DELTA, 1.0)
+    found = certificates.paired_gain(unit * new, unit * old, DELTA, unit)
+    assert found == pytest.approx(unit * gain, rel=1e-8, abs=0.0)
+
+
 def test_paired_gain_beats_two_separate_bounds():
     rng = np.random.default_rng(8)
     old = rng.random(2_000)
@@ -169,6 +178,15 @@ def test_paired_gain_on_signs_is_the_bound_whose_coverage_is_enumerated():
     for row, bound in zip(sequences[::37], bounds[::37], strict=True):
         gain = certificates.paired_gain(zero, 2.0 * row - 1.0, DELTA, 1.0)
         assert gain == pytest.approx(1.0 - 2.0 * bound, abs=1e-9)
+
+
+@pytest.mark.parametrize("delta", [5e-324, 1e-323, 1e-308, 1e-300])
+def test_bentkus_takes_the_smallest_numbers_for_delta(delta):
+    losses = zeros_and_ones(2, 2_000)
+    bound = certificates.bentkus(losses, delta)
+    chernoff = certificates.kl_chernoff(losses, delta)
+    smaller = certificates.clopper_pearson(2, 2_000, 1e-299 / math.e)
+    assert smaller < bound <= chernoff
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -238,6 +256,10 @@ def test_complaints_name_the_value(name, losses, delta, message):
         (
             lambda: certificates.paired_gain([0.1], [0.2], 0.1, 0.0),
             "loss_range = 0.0 is not positive and finite",
+        ),
+        (
+            lambda: certificates.paired_gain([-1e308], [1e308], 0.1, 1e308),
+            r"losses_old - losses_new\[0\] = inf is not in",
         ),
         (lambda: certificates.paired_gain([0.1], [0.2], 2.0, 1.0), "delta = 2.0"),
         (lambda: certificates.paired_gain([], [], 0.1, 1.0), "n = 0, expected"),

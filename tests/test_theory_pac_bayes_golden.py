@@ -170,6 +170,31 @@ def test_gaussian_divergence_at_fifty_digits(ratio):
     assert spread == pytest.approx(float(exact), rel=1e-13, abs=0.0)
 
 
+@pytest.mark.parametrize(
+    ("diff", "prior", "posterior"),
+    [
+        (0.0, 1.0, 1e-300),
+        (0.0, 1.0, 1.0 - 2.0**-40),
+        (1.0, 1.0, 1e-9),
+        (3.0, 1e200, 1e-200),
+        (0.0, 1e-100, 1e50),
+    ],
+)
+def test_gaussian_divergence_of_scales_far_apart(diff, prior, posterior):
+    s0, s = digits.mpf(prior), digits.mpf(posterior)
+    exact = (digits.log(s0**2 / s**2) + (s**2 + digits.mpf(diff) ** 2) / s0**2 - 1) / 2
+    value = pac_bayes.gaussian_kl(diff, prior, posterior)
+    assert value == pytest.approx(float(exact), rel=1e-14, abs=0.0)
+
+
+@pytest.mark.parametrize(
+    ("diff", "prior", "posterior"),
+    [(1.0, 1e-200, 1e200), (1e200, 1e-200, 1.0), ([1e154] * 4, 1.0, 1.0)],
+)
+def test_gaussian_divergence_that_overflows_is_infinite(diff, prior, posterior):
+    assert pac_bayes.gaussian_kl(diff, prior, posterior) == math.inf
+
+
 @pytest.mark.parametrize("kl", [0.0, 2.0])
 @pytest.mark.parametrize(
     "losses",

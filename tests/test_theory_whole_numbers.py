@@ -22,6 +22,14 @@ REFUSED = {
     "certificates.clopper_pearson(2, 10.5, 0.05)": "n = 10.5",
     "certificates.clopper_pearson(math.nan, 10, 0.05)": "k = nan is not in [0, 10]",
     "certificates.hoeffding([0.1], [0.05])": "delta = [0.05] is not a number",
+    "certificates.hoeffding([0.1, 0.5j], 0.05)": "losses holds what is no real number",
+    "certificates.paired_gain([0.0], [0.0], 0.05, np.array([1.0]))": (
+        "loss_range = [1.] is not a number"
+    ),
+    "certificates.paired_gain(np.array([0j]), [0.0], 0.05, 1.0)": "losses_new holds",
+    "kl.binary_kl(0.1j, 0.5)": "q holds what is no real number",
+    "kl.binary_kl('0.1', 0.5)": "q holds what is no real number",
+    "posteriors.gaussian_kl([0.0], [1j], [1.0])": "prior_scale holds what is no real",
     "coin_betting.log_regret(10.5)": "n = 10.5",
     "limits.saa_worst_case(0.9, 1.5)": "m = 1.5 is not a whole number",
     "limits.order_statistic_worst_case(0.9, 5, 1.5)": "r = 1.5 is not a whole number",
@@ -48,9 +56,11 @@ REFUSED = {
 }
 
 PROGRAM = """
-import functools, math
-from theory import (capacity, certificates, coin_betting, laws, limits, mismatch,
+import functools, math, warnings
+import numpy as np
+from theory import (capacity, certificates, coin_betting, kl, laws, limits, mismatch,
                     pac_bayes, posteriors, rates, scaling, two_path)
+warnings.simplefilter("error")
 two = lambda **changed: two_path.bound(**{**dict(
     pretrain_excess=0.1, total_variation=0.1, mismatch_range=1.0, approximation=[0.1],
     rademacher=[0.1], optimisation=[0.1], cost_bounds=[1.0, 1.0], n_fit=9, n_select=9,

@@ -75,7 +75,7 @@ def paired_gain(
 ) -> float:
     """Lower bound on the mean of old − new over instances scored by both policies.
 
-    2b·L − b, L = betting_lower((old − new + b) / 2b, δ).
+    2b·L − b, L = betting_lower(((old − new)/b + 1)/2, δ).
 
     Args:
       losses_new: n ≥ 1 losses of the policy that may be adopted.
@@ -98,17 +98,18 @@ def paired_gain(
     )
     if len(new) != len(old):
         raise ValueError(f"{len(new)} losses_new, {len(old)} losses_old")
-    if not 0.0 < loss_range < math.inf:
-        raise ValueError(f"loss_range = {loss_range} is not positive and finite")
-    gains = checks.sample("losses_old - losses_new", old - new, -loss_range, loss_range)
-    lower = betting_lower((gains + loss_range) / (2.0 * loss_range), delta)
-    return loss_range * (2.0 * lower - 1.0)
+    b = checks.positive("loss_range", loss_range)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gains = old - new
+    gains = checks.sample("losses_old - losses_new", gains, -b, b)
+    lower = betting_lower((gains / b + 1.0) / 2.0, delta)  # 2b may overflow
+    return b * (2.0 * lower - 1.0)
 
 
 def _rows(losses: checks.Numbers, delta: float) -> Float[np.ndarray, "r n"]:
     """Samples in rows, in float64, once they and δ are in range."""
     checks.confidence(delta)
-    x = np.asarray(losses, dtype=np.float64)
+    x = checks.within("losses", losses, 0.0, 1.0)
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"losses has shape {x.shape}, expected (samples, n)")
-    return checks.within("losses", x, 0.0, 1.0)
+    return x

@@ -134,7 +134,10 @@ def bentkus(losses: checks.Numbers, delta: float) -> float:
     """
     x = _checked(losses, delta)
     k = math.ceil(math.fsum(x))  # a sum that rounds up would cost a whole loss
-    return min(kl_chernoff(x, delta), clopper_pearson(k, len(x), delta / math.e))
+    chernoff, share = kl_chernoff(x, delta), delta / math.e
+    if share < np.finfo(np.float64).tiny:  # rounded, up to half of it, or to 0
+        return chernoff
+    return min(chernoff, clopper_pearson(k, len(x), share))
 
 
 def bentkus_lower(losses: checks.Numbers, delta: float) -> float:

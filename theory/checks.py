@@ -32,9 +32,9 @@ def within(
       A float64 array of the same shape.
 
     Raises:
-      ValueError: a value is NaN or outside; the first one is named.
+      ValueError: a value is no real number, NaN or outside; the first one is named.
     """
-    x = np.asarray(values, dtype=np.float64)
+    x = _in_float64(name, values)
     outside = np.argwhere(~((x >= low) & (x <= high)))
     if len(outside):
         where = tuple(int(i) for i in outside[0])
@@ -82,11 +82,11 @@ def sample(
     Raises:
       ValueError: n = 0, more than one axis, or a value that is NaN or outside.
     """
-    x = np.asarray(values, dtype=np.float64)
+    x = within(name, values, low, high)
     if x.ndim != 1:
         raise ValueError(f"{name} has shape {x.shape}, expected (n,)")
     count("n", len(x))
-    return within(name, x, low, high)
+    return x
 
 
 def confidence(delta: float) -> None:
@@ -263,7 +263,7 @@ def all_positive(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
     Raises:
       ValueError: a value is NaN, infinite or not above 0; the first one is named.
     """
-    x = np.asarray(values, dtype=np.float64)
+    x = _in_float64(name, values)
     for value in x[~((x > 0.0) & (x < np.inf))][:1]:
         raise ValueError(f"{name} = {value} is not positive and finite")
     return x
@@ -280,6 +280,16 @@ def is_real(dtype: np.dtype) -> bool:
     """
     registered = dtype.kind == "V" and dtype.isbuiltin == 2
     return dtype.kind in "biuf" or registered
+
+
+def _in_float64(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
+    """The values as an array in float64, refused where they are no real numbers."""
+    x = np.asarray(values)
+    how = "unsafe" if x.dtype == object else "same_kind"  # such as 2**70
+    try:
+        return x.astype(np.float64, casting=how, copy=False)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} holds what is no real number") from None
 
 
 def _single(name: str, value: Number | np.ndarray) -> float | int:

@@ -24,7 +24,8 @@ def gaussian_kl(
         the coordinates of the broadcast shape.
 
     Returns:
-      KL ≥ 0, accurate also where the scales are nearly equal; increasing in every |Δ|.
+      KL ≥ 0, accurate also where the scales are nearly equal; increasing in every |Δ|;
+      infinite where it overflows.
 
     Raises:
       ValueError: a scale is not positive and finite, or a difference is not finite.
@@ -35,8 +36,13 @@ def gaussian_kl(
     diff, prior, posterior = np.broadcast_arrays(
         *(np.atleast_1d(x) for x in (diff, prior, posterior))
     )
-    x = (posterior - prior) / prior
-    return float(np.sum(0.5 * x**2 + less_log1p(x) + 0.5 * (diff / prior) ** 2))
+    with np.errstate(over="ignore"):
+        x = (posterior - prior) / prior
+        near = np.abs(x) < 0.5
+        # far apart the ratio of the scales rounds to 0 or overflows, its log does not
+        apart = x - (np.log(posterior) - np.log(prior))
+        scales = np.where(near, less_log1p(np.where(near, x, 0.0)), apart)
+        return float(np.sum(0.5 * x**2 + scales + 0.5 * (diff / prior) ** 2))
 
 
 def monte_carlo(mean_loss: float, draws: int | np.integer, delta_draws: float) -> float:
