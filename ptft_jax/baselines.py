@@ -50,14 +50,18 @@ def normal_t(portfolio: Portfolio) -> Float[Array, "n"]:
       portfolio: n instances.
 
     Returns:
-      The decisions, [n], ≥ 0; x̄_i where m_i < 2, which says nothing of the spread.
+      The decisions, [n], ≥ 0; x̄_i where m_i < 2, which says nothing of the spread;
+      scale equivariant instance by instance.
     """
     m = portfolio.num_observed
+    demand = jnp.where(portfolio.valid, portfolio.observations, 0.0)
+    unit = summaries.unit(demand.max(1))
+    portfolio = portfolio._replace(observations=demand / unit[:, None])
     deviation = jnp.sqrt(summaries.variance(portfolio))
     freedom = jnp.maximum(m - 1.0, 1.0)
     t = summaries.student_t_quantile(portfolio.quantile, freedom)
     spread = t * deviation * jnp.sqrt(1.0 + 1.0 / jnp.maximum(m, 1.0))
-    return jnp.maximum(summaries.mean(portfolio) + spread, 0.0)
+    return unit * jnp.maximum(summaries.mean(portfolio) + spread, 0.0)
 
 
 def _variance_prior(
@@ -134,6 +138,9 @@ def lognormal_eb(portfolio: Portfolio) -> Float[Array, "n"]:
     Source:
       Efron & Morris 1973 (level); Smyth 2004 (spread).
     """
+    demand = jnp.where(portfolio.valid, portfolio.observations, 0.0)
+    unit = summaries.unit(demand.max())
+    portfolio = portfolio._replace(observations=demand / unit)
     logs = _positive_logs(portfolio)
     level, variance = summaries.mean(logs), summaries.variance(logs)
     m = jnp.maximum(portfolio.num_observed, 1.0)
@@ -156,6 +163,7 @@ def lognormal_eb(portfolio: Portfolio) -> Float[Array, "n"]:
     log_x = centre + keep * (level - centre) + spread
     x = jnp.exp(jnp.minimum(log_x, -jnp.log(tiny)))
     positive = (portfolio.valid & (portfolio.observations > 0.0)).any()
+    x = jnp.minimum(unit * x, 1.0 / tiny)
     return jnp.where(portfolio.present & positive, x, 0.0)
 
 

@@ -114,7 +114,9 @@ def global_qr(portfolio: Portfolio) -> Float[Array, "n"]:
       Koenker & Bassett 1978, Regression quantiles.
     """
     demand = jnp.where(portfolio.valid, portfolio.observations, 0.0)
-    unit = demand.sum() / jnp.maximum(portfolio.valid.sum().astype(demand.dtype), 1.0)
+    large = summaries.unit(demand.max())
+    count = jnp.maximum(portfolio.valid.sum().astype(demand.dtype), 1.0)
+    unit = large * ((demand / large).sum() / count)
     unit = jnp.where(unit > 0.0, unit, 1.0)
     scaled = portfolio._replace(observations=demand / unit)
     rows = _leave_one_out_features(scaled).reshape(-1, 5)

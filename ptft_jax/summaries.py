@@ -10,6 +10,22 @@ from jaxtyping import Array, Bool, Float
 
 from ptft_jax.types import Portfolio
 
+UNIT_BITS = 60  # between one unit and the next
+
+
+def unit(largest: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """A unit in which sums of squares neither overflow nor underflow: 2^(60 k).
+
+    Args:
+      largest: of what shares a unit, ≥ 0.
+
+    Returns:
+      The units; 1 from 2⁻³⁰ up to 2³⁰, whose decisions keep every bit, and for 0.
+    """
+    _, exponent = jnp.frexp(largest)
+    steps = (exponent - 1 + UNIT_BITS // 2) // UNIT_BITS
+    return jnp.ldexp(jnp.ones_like(largest), UNIT_BITS * steps)
+
 
 def mean(portfolio: Portfolio) -> Float[Array, "n"]:
     """Sample mean x̄_i = Σ_j ξ_ij / m_i.

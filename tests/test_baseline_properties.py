@@ -8,7 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import baselines, count_baselines, regression_baselines, types
+from ptft_jax import (
+    baselines,
+    count_baselines,
+    regression_baselines,
+    summaries,
+    types,
+)
 from ptft_jax.types import Portfolio, portfolio
 
 ALL = {
@@ -16,6 +22,7 @@ ALL = {
     "shrunken_saa_rescaled": baselines.shrunken_saa,
 }
 EACH = pytest.mark.parametrize("decide", ALL.values(), ids=ALL.keys())
+WHOLE = {"gamma_poisson_eb", "npmle_negbin"}  # for counts, which have no unit
 BLANK = float("nan")
 
 
@@ -84,20 +91,31 @@ def test_vmap_is_a_loop(decide, ragged):
     close(jax.vmap(decide)(batch), jnp.stack([decide(ragged), decide(other)]))
 
 
-@pytest.mark.parametrize("name", baselines.NEWSVENDOR)
-@pytest.mark.parametrize("unit", [1e-3, 1e4])
+@pytest.mark.parametrize("name", sorted(set(ALL) - WHOLE))
+@pytest.mark.parametrize("unit", [1e-30, 1e-3, 1e4, 1e30])
 def test_a_common_unit_scales_the_decisions(name, unit, ragged):
-    decide = baselines.NEWSVENDOR[name]
+    decide = ALL[name]
     scaled = ragged._replace(observations=unit * ragged.observations)
     close(decide(scaled) / unit, decide(ragged))
 
 
 @pytest.mark.parametrize("name", ["saa", "normal_t", "pooled_mean", "pooled_loo"])
-def test_an_instance_has_its_own_unit(name, ragged):
-    unit = jnp.asarray(10.0 ** np.linspace(-3, 3, 9), jnp.float32)
+@pytest.mark.parametrize("far", [3, 30])
+def test_an_instance_has_its_own_unit(name, far, ragged):
+    unit = jnp.asarray(10.0 ** np.linspace(-far, far, 9), jnp.float32)
     scaled = ragged._replace(observations=unit[:, None] * ragged.observations)
     decide = baselines.NEWSVENDOR[name]
     close(decide(scaled) / unit, decide(ragged))
+
+
+def test_ordinary_demand_keeps_its_unit_and_no_other_is_far_from_it():
+    largest = jnp.asarray([0.0, 1e-9, 1.0, 1e9, 3e-38, 1e-30, 1e30, 3e38])
+    unit = np.asarray(summaries.unit(largest), np.float64)
+    np.testing.assert_array_equal(unit[:4], 1.0)
+    np.testing.assert_array_equal(np.frexp(unit)[0], 0.5)
+    within = np.asarray(largest, np.float64)[4:] / unit[4:]
+    assert (within >= 2.0**-30).all()
+    assert (within < 2.0**30).all()
 
 
 @pytest.mark.parametrize(
@@ -139,8 +157,7 @@ def test_shrunken_saa_of_a_single_observation(rescale):
 
 def test_public_names_are_registered():
     assert baselines.NEWSVENDOR["saa"] is baselines.saa
-    added = {"gamma_poisson_eb", "npmle_negbin"}
-    assert set(baselines.COUNTS) == set(baselines.NEWSVENDOR) | added
+    assert set(baselines.COUNTS) == set(baselines.NEWSVENDOR) | WHOLE
     assert isinstance(baselines.COUNTS["shrunken_saa"], functools.partial)
 
 
