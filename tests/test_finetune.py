@@ -85,6 +85,37 @@ def test_the_gate_adopts_where_the_posterior_mean_of_the_gain_is_above_0(noise):
             assert chosen == (mean > 0)
 
 
+def test_a_gain_and_its_error_by_hand():
+    before, after = np.array([2.0, 4.0, 6.0]), np.array([1.0, 4.0, 4.0])
+    found = gate.judge("head", 0.1, before, after)
+    # saved 1, 0 and 2 of 12, of standard deviation 1
+    assert found[:2] == ("head", 0.1)
+    assert found[2:] == pytest.approx((0.25, np.sqrt(3.0) / 12.0))
+    # an income is a cost below 0, and what it grows by is a gain
+    assert gate.judge("head", 0.1, -before, -after).gain == -3.0 / 12.0
+    shared = gate.judge("head", 0.1, before, after, design_effect=9.0)
+    assert (shared.gain, shared.gain_se) == pytest.approx((0.25, np.sqrt(3.0) / 4.0))
+
+
+def test_instances_that_share_shocks_must_win_by_more(monkeypatch):
+    won = gate.Candidate("head", 0.1, 0.03, 0.01)  # by three standard errors
+    found = (gate.UNCHANGED, "kept"), (won, "changed")
+    propose = lambda params, portfolio, key, past: found
+    monkeypatch.setattr(finetune, "make_propose", lambda network, config: propose)
+    decide = finetune.make_fit(NETWORK, CONFIG)
+    rng = np.random.default_rng(0)
+    shared = np.exp(rng.normal(0.0, 1.0, 8) + rng.normal(0.0, 0.5, (256, 8)))
+    for observations, policy in (
+        (rng.permuted(shared, axis=1), "changed"),
+        (shared, "kept"),
+    ):
+        data = types.portfolio(jnp.asarray(observations, jnp.float32), 0.9)
+        fitted = decide(None, data, jax.random.key(0))
+        assert fitted.policy == policy
+        worth = fitted.past.num_independent
+        assert (gate.caution(worth, CONFIG.caution) < 3.0) == (policy == "changed")
+
+
 def test_same_key_same_policy(params, data, found):
     again = fit(params, data, jax.random.key(1))
     chex.assert_trees_all_equal(again.policy, found.policy)

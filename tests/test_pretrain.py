@@ -1,4 +1,5 @@
 import functools
+from types import SimpleNamespace
 
 import chex
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import tiny
 
-from ptft_jax import checkpoint, losses, pretrain
+from ptft_jax import checkpoint, losses, model, pretrain
 from ptft_jax.types import Portfolio
 from ptft_jax.worlds.example import Example
 
@@ -107,6 +108,35 @@ def test_the_loss_is_invariant_to_the_unit_of_demand():
     np.testing.assert_allclose(
         loss(params, NETWORK, scaled), loss(params, NETWORK, example), rtol=1e-3
     )
+
+
+class Thrice(model.Network):
+    """Decides for three times the observed mean, without a parameter."""
+
+    def setup(self):
+        pass
+
+    def tokens(self, portfolio):
+        return SimpleNamespace(scale=portfolio.observations.mean(-1)), None, None
+
+    def decide(self, inputs, tokens, quantile):
+        return SimpleNamespace(base=3.0 * inputs.scale)
+
+
+def test_the_loss_by_hand():
+    portfolio = Portfolio(
+        observations=jnp.asarray([[1.0, 1.0], [3.0, 5.0], [9.0, 9.0]]),  # and padding
+        valid=jnp.asarray([[True, True], [True, True], [False, False]]),
+        quantile=jnp.full(3, 0.5),
+    )
+    future = jnp.asarray([[0.0, 2.0], [4.0, 12.0], [7.0, 7.0]])
+    told = Example(portfolio, jnp.full((3, 1), 0.5), future)
+    # means 1 and 4, 2.5 over the portfolio; decisions 3 and 12 cost 1 and 2, those of
+    # one who knows the moments, 1 and 8, cost 0.5 and 2
+    weight = 1.0 / (0.8 * np.array([1.0, 4.0]) + 0.2 * 2.5)
+    least = weight @ [0.5, 2.0] + 0.003 * weight @ [1.0, 4.0]
+    found = losses.pretraining_loss({}, Thrice(), told)
+    np.testing.assert_allclose(found, weight @ [1.0, 2.0] / least, rtol=1e-6)
 
 
 def test_training_gains_on_fresh_portfolios():

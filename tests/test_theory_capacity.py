@@ -179,6 +179,14 @@ def test_bounded_differences_of_a_mean_are_hoeffdings():
     assert value == pytest.approx(3.0 * math.sqrt(math.log(1 / DELTA) / 100), rel=1e-14)
 
 
+def test_difference_of_a_portfolio_by_hand():
+    # one of four costs 1 more at most, the other three 2 · 0.1 more
+    found = capacity.portfolio_difference(1.0, 2.0, 0.1, 4)
+    assert found == pytest.approx(0.25 + 0.75 * 0.2, rel=1e-15)
+    assert capacity.portfolio_difference(1.0, 2.0, 9.0, 4) == 1.0
+    assert capacity.portfolio_difference(1.0, 2.0, 0.1, 1) == 1.0
+
+
 def test_mean_cost_of_a_portfolio_in_its_own_context_deviates_by_less():
     """Each instance decides by attention over the portfolio, at cost |x - y|."""
     n, kappa, replications = 60, 0.3, 4_000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from theory import mismatch
+from theory import certificates, mismatch
 
 digits = mpmath.mp.clone()
 
@@ -66,6 +66,17 @@ def test_risk_gaps_hold_and_are_attained():
         loss = 3.0 * rng.random(6)
         assert abs((q - p) @ loss) <= by_tv
         assert abs((q - p) @ np.abs(2.0 * x - loss)) <= by_w1 + 3.0 * by_tv
+
+
+def test_each_side_of_a_certified_mismatch_has_half_of_delta():
+    rng = np.random.default_rng(2)
+    real, synthetic = rng.beta(2, 6, 70), rng.beta(1, 9, 40)
+    found = mismatch.certified(real, synthetic, 0.3)
+    upper = certificates.betting(real, 0.15)
+    assert found == upper - certificates.betting_lower(synthetic, 0.15)
+    # losses 1 − ℓ turn the worlds around, and neither side is favoured
+    turned = mismatch.certified(1.0 - synthetic, 1.0 - real, 0.3)
+    assert turned == pytest.approx(found, abs=1e-9)
 
 
 def test_certified_mismatch_covers_the_difference_of_risks():

@@ -195,6 +195,16 @@ def test_gaussian_divergence_that_overflows_is_infinite(diff, prior, posterior):
     assert pac_bayes.gaussian_kl(diff, prior, posterior) == math.inf
 
 
+@pytest.mark.parametrize(("mean", "draws"), [(0.05, 7), (0.4, 300), (0.0, 1)])
+def test_draws_pay_their_budget_at_fifty_digits(mean, draws):
+    bound = digits.mpf(pac_bayes.monte_carlo(mean, draws, 0.02))
+    q = digits.mpf(mean)
+    paid = (1 - q) * digits.log((1 - q) / (1 - bound))
+    paid += q * digits.log(q / bound) if q else 0
+    budget = digits.log(1 / digits.mpf(0.02)) / draws
+    assert float(paid) == pytest.approx(float(budget), rel=1e-12)
+
+
 @pytest.mark.parametrize("kl", [0.0, 2.0])
 @pytest.mark.parametrize(
     "losses",
