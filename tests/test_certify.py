@@ -84,12 +84,12 @@ def test_parts_of_a_population_are_decided_alike(params):
 
 
 def test_costs_are_means_over_the_rows_that_count():
-    data = types.portfolio(jnp.array([[1.0, 3.0], [2.0, jnp.nan]]), 0.75)
-    position = jnp.array([[0, 0], [1, 1]])
-    counts = jnp.array([[True, False], [True, False]])
-    x = np.array([[3.0, 9.0], [1.0, 9.0]], np.float32)
+    data = types.portfolio(jnp.array([[1.0, 3.0], [2.0, jnp.nan], [4.0, 2.0]]), 0.75)
+    position = jnp.array([[0, 0, 0], [1, 1, 1]])
+    counts = jnp.array([[True, False, True], [True, False, False]])
+    x = np.array([[3.0, 9.0, 2.0], [1.0, 9.0, 9.0]], np.float32)
     found = left_out.instance_costs(data, x, position, counts)
-    np.testing.assert_allclose(found, [(0.25 * 2 + 0.75 * 2) / 2, 0.0])
+    np.testing.assert_allclose(found, [(0.25 * 2 + 0.75 * 2) / 2, 0.0, 0.75 * 2])
 
 
 def bound_and_mean(params, data, key):
@@ -178,6 +178,34 @@ def test_harm_beyond_the_range_is_cut_and_counted():
     assert found.empirical == pytest.approx(-0.2)
     assert share.empirical == pytest.approx(0.1)
     assert share.value == pytest.approx(certificates.clopper_pearson(1, 10, 0.05))
+
+
+def test_a_gain_has_half_of_delta_on_each_fold_and_a_win_beyond_the_range_is_no_harm():
+    rng = np.random.default_rng(0)
+    saved = [np.r_[5.0, rng.uniform(-1.0, 1.5, n - 1)] for n in (30, 20)]
+    made = lambda x, b: Scores(
+        {"saa": 9.0 + x, "pretrained": np.full(len(x), 9.0)}, 1.0, {PAIR: b}
+    )
+    folds = made(saved[0], 2.0), made(saved[1], 3.0)
+    found, share = certify.gain_bounds(folds, *PAIR, 0.1)
+    ends = [
+        certificates.paired_gain(np.zeros(len(x)), x.clip(-b, b), 0.05, b)
+        for x, b in zip(saved, (2.0, 3.0), strict=True)
+    ]
+    assert found.value == pytest.approx((30 * ends[0] + 20 * ends[1]) / 50, rel=1e-6)
+    assert share.empirical == 0.0
+
+
+def test_scales_are_twice_what_the_fold_itself_has_seen():
+    costs = {"pretrained": [1.0, 3.0], "finetuned": [2.0, 1.0], "saa": [1.0, 3.0]}
+    scale, ranges = crossfit._scales({k: np.array(v) for k, v in costs.items()})
+    assert scale == 6.0
+    # two policies that agree leave a range of almost nothing
+    assert ranges == {
+        ("finetuned", "pretrained"): 4.0,
+        ("finetuned", "saa"): 4.0,
+        ("pretrained", "saa"): pytest.approx(6e-6),
+    }
 
 
 @pytest.mark.parametrize("data", [portfolio(3), portfolio(8, 1)])

@@ -48,6 +48,33 @@ def test_fine_tuning_repairs_a_wrong_start_and_never_acts_on_few(params):
     assert few.chosen == gate.UNCHANGED
 
 
+@pytest.mark.parametrize(("n", "is_changed"), [(64, False), (1024, True)])
+def test_no_fold_learns_from_what_it_is_judged_on_and_few_must_win_by_more(
+    n, is_changed, monkeypatch
+):
+    saved = 1.5 / np.sqrt(n) + np.resize([1.0, -1.0], n)  # by 1.5 standard errors
+    told = []
+
+    def train(params, seen, weights, mask, rate, key):
+        told.append(weights)
+        return jax.tree.map(lambda leaf: jnp.ones((2, 2, *leaf.shape)), params)
+
+    def judge(stacked, seen, held_out, key):
+        told.append(held_out)
+        after = 20.0 - np.resize(saved, len(seen.y))
+        return after if (stacked["w"] > 0).all() else np.full(len(seen.y), 20.0)
+
+    monkeypatch.setattr(finetune, "_programs", lambda *given: (train, judge))
+    fit = finetune.make_fit(launch.PROBLEM, launch.NETWORK, BRIEF)
+    padded = pad(draw(n)[1], n + 8)
+    found = fit({"w": jnp.zeros(1)}, padded, jax.random.key(0))
+    held_out, weights = told[:2]
+    present = np.arange(n + 8) < n
+    np.testing.assert_array_equal(held_out + weights, np.stack([present, present]))
+    np.testing.assert_array_equal(held_out.sum(0), present)
+    assert (found.chosen != gate.UNCHANGED) == is_changed
+
+
 def test_padding_changes_no_decision_of_a_policy(params):
     _, seen = draw(20)
     policy = jax.tree.map(lambda leaf: jnp.stack([leaf, 1.1 * leaf]), params)
