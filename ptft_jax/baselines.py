@@ -55,7 +55,7 @@ def normal_t(portfolio: Portfolio) -> Float[Array, "n"]:
     """
     m = portfolio.num_observed
     demand = jnp.where(portfolio.valid, portfolio.observations, 0.0)
-    unit = summaries.unit(demand.max(1))
+    unit = summaries.unit(demand.max(1, initial=0.0))
     portfolio = portfolio._replace(observations=demand / unit[:, None])
     deviation = jnp.sqrt(summaries.variance(portfolio))
     freedom = jnp.maximum(m - 1.0, 1.0)
@@ -117,7 +117,8 @@ def _positive_logs(portfolio: Portfolio) -> Portfolio:
     filled = jnp.minimum(
         positive, jnp.where(jnp.isinf(positive), smallest[:, None] / 2, positive)
     )
-    return portfolio._replace(observations=jnp.log(filled))
+    tiny = jnp.finfo(filled.dtype).tiny
+    return portfolio._replace(observations=jnp.log(jnp.maximum(filled, tiny)))
 
 
 @jax.jit
@@ -138,9 +139,6 @@ def lognormal_eb(portfolio: Portfolio) -> Float[Array, "n"]:
     Source:
       Efron & Morris 1973 (level); Smyth 2004 (spread).
     """
-    demand = jnp.where(portfolio.valid, portfolio.observations, 0.0)
-    unit = summaries.unit(demand.max())
-    portfolio = portfolio._replace(observations=demand / unit)
     logs = _positive_logs(portfolio)
     level, variance = summaries.mean(logs), summaries.variance(logs)
     m = jnp.maximum(portfolio.num_observed, 1.0)
@@ -163,7 +161,6 @@ def lognormal_eb(portfolio: Portfolio) -> Float[Array, "n"]:
     log_x = centre + keep * (level - centre) + spread
     x = jnp.exp(jnp.minimum(log_x, -jnp.log(tiny)))
     positive = (portfolio.valid & (portfolio.observations > 0.0)).any()
-    x = jnp.minimum(unit * x, 1.0 / tiny)
     return jnp.where(portfolio.present & positive, x, 0.0)
 
 

@@ -57,6 +57,8 @@ def portfolio(
     Returns:
       The portfolio, missing observations set to 0 and masked.
     """
+    if isinstance(observations, np.ndarray) and observations.dtype.kind in "iu":
+        observations = observations.astype(float)  # JAX's int32 wraps around
     observations = jnp.asarray(observations)
     if observations.dtype not in (jnp.float32, jnp.float64):
         observations = observations.astype(float)

@@ -35,6 +35,11 @@ def test_portfolios_are_of_floats_whatever_they_are_made_of(kind):
             np.testing.assert_array_equal(field, expected)
 
 
+def test_whole_numbers_may_be_large():
+    made = portfolio(np.array([[3_000_000_000, 5_000_000_000]]), 0.9)
+    np.testing.assert_array_equal(made.observations, [[3e9, 5e9]])
+
+
 def test_saa_is_an_order_statistic():
     x = baselines.saa(make([[5, 1, 3, 2, 4], [7, 9, BLANK, BLANK, BLANK]], 0.8))
     close(x, [4.0, 9.0])

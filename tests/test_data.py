@@ -82,11 +82,56 @@ def test_a_total_is_pointed_at(read, last, is_total):
     assert any("('all') is the sum of all" in n for n in table.notes) == is_total
 
 
-@pytest.mark.parametrize("cells", ["1.250;1.5", "1.125;0.250", "1.125;2.325", "800;9"])
-def test_decimals_are_no_thousands(read, cells):
-    first, second = cells.split(";")
-    table = read(f"a;b\n{cells}\n2;3\n")
-    assert table.values[0].tolist() == [float(first), float(second)]
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("1.250;800", "3.125;9"),
+        ("1.250;5", "0;7"),
+        ("1.250;3", "0.250;2"),
+        ("1.125;4", "2.5;6"),
+        ("1.125;4", "3;6"),
+    ],
+)
+def test_decimals_are_no_thousands(read, rows):
+    table = read("a;b\n" + "\n".join(rows))
+    expected = [[float(cell) for cell in row.split(";")] for row in rows]
+    assert_table(table, ["a", "b"], expected)
+
+
+def test_decimals_of_parquet_are_no_thousands(tmp_path):
+    kilos = pl.Series(["1.250", "3.000", "7"]).cast(pl.Decimal(10, 3))
+    path = tmp_path / "demand.parquet"
+    pl.DataFrame({"kilos": kilos, "pieces": [12, 800, 3]}).write_parquet(path)
+    table = data.read(path)
+    np.testing.assert_array_equal(table.values[:, 0], [1.25, 3.0, 7.0])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("Januar 2025", "Februar 2025", "März 2025", "April 2025", "Mai 2025"),
+        ("jan 2025", "feb 2025", "mars 2025", "april 2025", "maj 2025"),
+        ("1 januari 2025", "1 februari 2025", "1 maart 2025", "1 april 2025"),
+        ("March 2025", "April 2025", "Easter 2025", "May 2025"),
+        ("Marathon 2010", "Open 2011", "Marathon 2012"),
+    ],
+)
+def test_periods_in_other_words_stay_in_the_order_of_the_file(read, labels):
+    rows = "".join(f"{label},{k},1\n" for k, label in enumerate(labels))
+    table = read("month,a,b\n" + rows + "later,9,2\n")
+    assert table.values[:-1, 0].tolist() == list(range(len(labels)))
+    assert any("file order" in note for note in table.notes)
+
+
+def test_a_number_of_the_row_tells_no_instances_apart(read):
+    rows = "".join(f"{k},a,{k // 2},{k}\n" for k in range(8))
+    message = reading.complaint(read, "transaction,instance,time,value\n" + rows)
+    assert "name instances by" not in message
+
+
+def test_copies_of_one_another_are_no_total(read):
+    table = read("a,b,c\n1,1,0\n2,2,0\n5,5,0\n", drop_unusable=True)
+    assert not any("sum of all" in note for note in table.notes)
 
 
 def test_empty_ends_of_a_sheet_are_left_out(read):

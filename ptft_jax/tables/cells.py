@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int
 
 from ptft_jax.tables.grid import Grid
 from ptft_jax.tables.problems import Problems, counted, quoted
@@ -106,8 +106,6 @@ def numbers(
         f"is larger than {LARGEST:g}",
         "Use a larger unit of demand.",
     )
-    if rule is DEMAND:
-        _report_thousands(grid, first, as_block, text, problems)
     broken = rule.broken(values) & ~infinite
     report(grid, first, broken, text, problems, rule.complaint, rule.remedy)
     return Numbers(values, unreadable, int(blank.sum()), int(says_missing.sum()))
@@ -144,28 +142,39 @@ def report(
     problems.add_many(int(mask.sum()), lines, remedy)
 
 
-def _report_thousands(
+def report_thousands(
     grid: Grid,
     first: int,
-    as_block: Callable[[pl.Series], np.ndarray],
-    text: pl.Series,
+    instance: Int[np.ndarray, "T k"],
     problems: Problems,
 ) -> None:
-    """Complains of 1.000 beside 800: no program writes whole numbers in both ways."""
-    dotted = text.str.contains(".", literal=True).fill_null(False)
-    with_dot = text.filter(dotted)
-    if (
-        dotted.any()
-        and with_dot.str.contains(r"^[1-9]\d{0,2}\.\d{3}$").all()
-        and with_dot.str.ends_with("0").any()
-        and text.filter(~dotted).str.contains(r"^\d{1,3}$").any()
-    ):
-        report(
-            *(grid, first, as_block(dotted), text, problems),
-            "may be a thousand times as much: other cells have no dot",
-            "Write 1.000 as 1000 where the dot separates thousands, and with another "
-            "number of decimals (1.00) where it does not.",
-        )
+    """Complains of 1.000 beside 800: no program writes whole numbers in both ways.
+
+    Args:
+      grid: the file.
+      first: first column of the block of demand.
+      instance: whose each cell is; an instance is written in one way.
+      problems: collects its cells with a dot.
+    """
+    text = grid.columns(first, instance.shape[1])
+    if not text.str.contains(r"\.\d\d0\s*$").any():
+        return
+    text = text.str.strip_chars().fill_null("")
+    cells = pl.DataFrame({"text": text, "instance": instance.T.ravel()})
+    with_dot = pl.col("text").str.contains(".", literal=True)
+    by_three = pl.col("text").str.contains(r"^[1-9]\d{0,2}\.\d{3}$")
+    is_odd = (
+        (by_three == with_dot).all()
+        & (by_three & pl.col("text").str.ends_with("0")).any()
+        & pl.col("text").str.contains(r"^[1-9]\d{0,2}$").any()
+    )
+    odd = cells.select(with_dot & is_odd.over("instance")).to_series()
+    report(
+        *(grid, first, odd.to_numpy().reshape(instance.T.shape).T, text, problems),
+        "may be a thousand times as much: other cells have no dot",
+        "Write 1.000 as 1000 where the dot separates thousands, and with another "
+        "number of decimals (1.00) where it does not.",
+    )
 
 
 def _report_unreadable(

@@ -72,15 +72,16 @@ def note_total(draft: Draft) -> Draft:
     """The draft, with a note on an instance that is the sum of all others."""
     if len(draft.instances) <= 2:
         return draft
-    half = np.nansum(draft.values, 1, keepdims=True) / 2.0
-    with np.errstate(invalid="ignore"):  # infinite cells were reported
+    with np.errstate(all="ignore"):  # infinite and huge cells were reported
+        half = np.nansum(draft.values, 1, keepdims=True) / 2.0
         is_sum = (np.abs(draft.values - half) <= 1e-9 * half).all(0)
-    notes = [
-        f"{draft.place(int(i))} is the sum of all others in every period: if it is "
-        "their total and no instance, delete it"
-        for i in np.flatnonzero(is_sum & (half > 0.0).any())
-    ]
-    return draft._replace(notes=[*draft.notes, *notes])
+    if is_sum.sum() != 1 or not half.any():
+        return draft
+    note = (
+        f"{draft.place(int(is_sum.argmax()))} is the sum of all others in every "
+        "period: if it is their total and no instance, delete it"
+    )
+    return draft._replace(notes=[*draft.notes, note])
 
 
 def report_unusable(draft: Draft, num_ragged: int, problems: Problems) -> None:

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from ptft_jax.tables import parse_csv
 from ptft_jax.tables.grid import Grid, stack
@@ -118,7 +119,8 @@ def _parquet_grid(content: bytes, problems: Problems) -> Grid:
             )
     problems.check()
     header = [name.strip() for name in frame.columns]
-    cells = stack(frame)
+    # of a decimal type 1.250 is no text that may mean 1250
+    cells = stack(frame.cast({cs.decimal(): pl.Float64}))
     return Grid(header, cells, np.arange(1, frame.height + 1), 0, [])
 
 
@@ -130,22 +132,23 @@ def _without_empty_ends(grid: Grid) -> Grid:
             break
         width -= 1
     starts = np.arange(width) * len(grid.rows)
-    while (
-        height and not grid.cells.gather(starts + height - 1).str.contains(r"\S").any()
-    ):
-        height -= 1
+    if height and not grid.cells.gather(starts + height - 1).str.contains(r"\S").any():
+        held = grid.cells.head(width * height).str.contains(r"\S").fill_null(False)
+        by_row = held.to_numpy().reshape(width, height).any(0)
+        height = int(np.flatnonzero(by_row).max(initial=-1)) + 1
     columns, rows = len(grid.header) - width, len(grid.rows) - height
     if columns == rows == 0:
         return grid
     kept = (starts[:, None] + np.arange(height)).ravel()
+    sizes = ((columns, "column"), (rows, "row"))
+    told = " and ".join(counted(count, noun) for count, noun in sizes if count)
     return grid._replace(
         header=grid.header[:width],
         cells=grid.cells.gather(kept),
         rows=grid.rows[:height],
         notes=[
             *grid.notes,
-            f"{counted(columns, 'column')} and {counted(rows, 'row')} at the end hold "
-            "nothing and are left out",
+            f"{told} at the end without any content left out",
         ],
     )
 

@@ -40,6 +40,7 @@ def read(grid: Grid, problems: Problems) -> Draft:
         for name, rule in RULES.items()
         if name in column
     }
+    cells.report_thousands(grid, column["value"], codes[:, None], problems)
     notes += [note for name, block in found.items() for note in block.notes(name)]
     when, periods, repeated = _periods(
         grid, column.get("time"), codes, instances, problems
@@ -76,8 +77,8 @@ def read(grid: Grid, problems: Problems) -> Draft:
 def _note_absent(when: Int[np.ndarray, "T"], codes: Int[np.ndarray, "T"]) -> list[str]:
     """A note on pairs of instance and time that have no row."""
     room = (when.max() + 1) * (codes.max() + 1)
-    absent = room - len(np.unique(codes * (when.max() + 1) + when))
-    if absent == 0:
+    absent = room - len(codes)  # repeated rows are refused
+    if absent <= 0:
         return []
     return [
         f"{absent} of {room} pairs of instance and time have no row: read as missing; "
@@ -169,11 +170,15 @@ def _report_repeats(
 
 
 def _telling_apart(grid: Grid, pair: Int[np.ndarray, "T"]) -> list[str]:
-    """A column that is not used, such as the store, in which all repeats differ."""
-    known = ("", "instance", "time", *RULES)
+    """A column that is not used in which all repeats differ, such as the store.
+
+    Its labels recur: a number of the row, or an amount, tells no instances apart.
+    """
+    known = ("instance", "time", *RULES)
     for j, name in enumerate(grid.header):
-        if name.lower() not in known:
-            both = pl.DataFrame({"pair": pair, "other": grid.labels(j)})
+        label = grid.labels(j)
+        if name and name.lower() not in known and 2 * label.n_unique() <= len(pair):
+            both = pl.DataFrame({"pair": pair, "label": label})
             if both.n_unique() == len(pair):
                 return [name]
     return []

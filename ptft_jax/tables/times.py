@@ -16,11 +16,15 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _SORTABLE = re.compile(
     r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d.*)?)?|\d{4}-?W\d\d(-\d)?|\d{4}-?Q\d"
 )
-_MONTH = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[A-Za-z]*"
+_MONTH = (
+    "(?i:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    "|sep(?:tember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
 _DATE = re.compile(
     r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,4}[-/]\d{1,4}"
     rf"|\d{{1,2}}([- ]){_MONTH}\3\d{{2,4}}|{_MONTH}[- ]\d{{4}}"
 )
+_DATED = re.compile(r"[^\W\d].*\d{2}$")  # a month of another language, an event
 # Readings of dates that do not begin with the year; a dot is never month first.
 _FORMS = (
     *("%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
@@ -76,8 +80,10 @@ def read(grid: Grid, column: int, problems: Problems) -> Times:
     usual, count = counts.most_common(1)[0]
     if usual == "text" or 2 * count <= len(kinds):
         usual = "text"
+    elif usual == "other date" and any(map(_DATED.search, _unlike(kinds, usual))):
+        usual = "text"
     else:
-        others = [label for label, kind in kinds.items() if kind != usual]
+        others = _unlike(kinds, usual)
         cells.report(
             *(grid, column, text.is_in(others).to_numpy()[:, None], text, problems),
             "is not a time like the others",
@@ -113,6 +119,11 @@ def _days(labels: list[str]) -> Int[np.ndarray, "_"] | None:
     if len(whole) != 1:
         return None
     return whole[0].cast(pl.Int64).fill_null(np.iinfo(np.int32).min).to_numpy()
+
+
+def _unlike(kinds: dict[str, str], usual: str) -> list[str]:
+    """Labels of another kind than the usual one."""
+    return [label for label, kind in kinds.items() if kind != usual]
 
 
 def report_blank(grid: Grid, column: int, problems: Problems, remedy: str) -> None:

@@ -126,6 +126,11 @@ def _values(
         cells.numbers(grid, int(run[0]), len(run), cells.DEMAND, problems)
         for run in runs
     ]
+    for run in runs:
+        row = np.broadcast_to(
+            np.arange(len(grid.rows))[:, None], (len(grid.rows), len(run))
+        )
+        cells.report_thousands(grid, int(run[0]), row, problems)
     blank, text = (sum(counts) for counts in zip(*(f[2:] for f in found), strict=True))
     values = np.hstack([f.values for f in found])
     unreadable = np.hstack([f.unreadable for f in found])

@@ -40,6 +40,8 @@ def read(grid: Grid, problems: Problems) -> Draft:
         )
         problems.check()
     numbers = cells.numbers(grid, first, count, cells.DEMAND, problems)
+    column = np.broadcast_to(np.arange(count), numbers.values.shape)
+    cells.report_thousands(grid, first, column, problems)
     _explain_text(grid, first, numbers, problems)
     values, periods = numbers.values, None
     if not first:
@@ -73,7 +75,8 @@ def _refuse_long(grid: Grid, first: int, problems: Problems) -> None:
                 f"{grid.column_place(j)}: dates where a wide file has the demand of an "
                 f"instance; the columns are {listing(grid.header)}",
                 "Where a row is an observation, name the columns 'instance', 'value' "
-                "and 'time'; where it is a period, put its date first.",
+                "and 'time'; where it is a period, put its date first and delete other "
+                "dates.",
             )
             problems.check()
 
@@ -85,9 +88,10 @@ def _explain_text(
     if 2 * (numbers.unreadable[:, 0] & letters).sum() > len(grid.rows):
         problems.add(
             f"{grid.column_place(first)}: text instead of demand",
-            "If the first column labels the periods, name it 'date' or 't'; if a "
-            "column names the instances, name it 'instance', and where each of them "
-            "has several rows the other columns 'value' and 'time'.",
+            "Delete columns that are no demand. If the first column labels the "
+            "periods, its name is 'date' or 't'; if a column names the instances, name "
+            "it 'instance', and where each of them has several rows the other columns "
+            "'value' and 'time'.",
         )
 
 
