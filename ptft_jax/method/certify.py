@@ -38,6 +38,7 @@ MEANING = (
 
 
 GAIN = "finetuned_gain_over_pretrained"
+ROUNDING = 1e-5  # beyond the range of all costs, relative to its ends
 
 
 Costs = dict[str, Float64[np.ndarray, "_"]]  # of a fold's policies on the other fold
@@ -168,6 +169,26 @@ def _gain(found, halves, mean, delta) -> Statement:
     return Statement(GAIN, mean(ends), mean(saved), *_shares(over, mean, delta))
 
 
+def beyond(
+    costs: Float64[np.ndarray, "..."], ends: tuple[float, float]
+) -> float | None:
+    """A cost outside the range that all costs are said to be in.
+
+    Args:
+      costs: any.
+      ends: of the range.
+
+    Returns:
+      The least where it is below, else the largest where it is above or not a number,
+      else None.
+    """
+    least, most = float(costs.min()), float(costs.max())
+    allowed = ROUNDING * max(abs(end) for end in ends)
+    if least < ends[0] - allowed:
+        return least
+    return None if most <= ends[1] + allowed else most
+
+
 def certify(
     network: Across,
     problem: Problem,
@@ -192,7 +213,8 @@ def certify(
       The statements.
 
     Raises:
-      ValueError: fewer than 4 instances of which something can be left out.
+      ValueError: fewer than 4 instances of which something can be left out, or a cost
+        outside the range that the problem says costs are in.
     """
     fold_key, *row_keys = jax.random.split(key, 3)
     halves = crossfit.cross_fit(network, problem, params, seen, fit, fold_key)
@@ -202,10 +224,21 @@ def certify(
         scored = take(seen, jnp.asarray(half.others), crossfit.padded_size(seen, size))
         costs = crossfit.scores(network, problem, half, scored, row_key)
         found.append({name: cost[:size] for name, cost in costs.items()})
+    if problem.costs is not None:
+        _refuse_beyond(problem, found)
     made = statements(found, halves, delta)
     if problem.costs is not None:
         made = tuple(s if s.policy is None else _uncut(s) for s in made)
     return Certified(made, tuple(found), halves, delta, meaning(problem))
+
+
+def _refuse_beyond(problem: Problem, found: list[Costs]) -> None:
+    for costs in (costs for fold in found for costs in fold.values()):
+        if (cost := beyond(costs, problem.costs)) is not None:
+            raise ValueError(
+                f"a cost of {cost:.6g} is outside the range of {problem.name}.costs, "
+                f"{problem.costs}"
+            )
 
 
 def _uncut(statement: Statement) -> Statement:
