@@ -5,9 +5,11 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import launch
+import numpy as np
 import pytest
 
-from ptft_jax import conformance, conformance_costs
+from ptft_jax import conformance, conformance_costs, conformance_labels
+from ptft_jax.method import certify, network
 
 KEY = jax.random.key(0)
 SIZES = {"num_instances": 1024, "num_observations": 1}
@@ -32,7 +34,7 @@ def check(monkeypatch):
 def test_the_example_of_the_notebook_conforms(check):
     findings = check(launch.WORLD)
     assert [f for f in findings if not f.is_met] == []
-    assert len(findings) == 8
+    assert len(findings) == 10
     conformance.require(launch.WORLD, KEY, **SIZES)
 
 
@@ -73,7 +75,7 @@ BROKEN = {
 def test_labels_that_are_not_left_out_are_found_out_at_any_seed(leave_out, seed):
     world = launch.world(replace(launch.PROBLEM, leave_out=leave_out))
     found = conformance.check(world, jax.random.key(seed))
-    assert failed(found) == {"unbiased labels"}
+    assert failed(found) - {"keys"} == {"unbiased labels"}
 
 
 def test_a_loss_of_the_wrong_sign_is_found_out():
@@ -107,3 +109,64 @@ def test_a_broken_world_is_found_out():
     always = lambda law, seen: 0.0 * seen.y + 1.0
     found = conformance.check(launch.world(bayes=always), KEY, **SIZES)
     assert failed(found) == {"bayes"}
+
+
+@pytest.mark.parametrize(
+    ("costs", "is_met"), [((-99.0, 99.0), True), ((-1.0, 1.0), False)]
+)
+def test_costs_outside_their_range_are_found_out(costs, is_met):
+    world = launch.world(replace(launch.PROBLEM, costs=costs))
+    (found,) = conformance_labels.within_range(world, KEY, 64, 1)
+    assert found.name == "costs"
+    assert found.is_met == is_met
+
+
+def test_a_cost_outside_its_range_is_not_certified():
+    seen = launch.WORLD.observe(KEY, jnp.linspace(-2.0, 2.0, 64), 1)
+
+    def certified(costs):
+        problem = replace(launch.PROBLEM, costs=costs)
+        params = network.init(launch.NETWORK, problem, seen, KEY)
+        given = launch.NETWORK, problem, params, seen, None, KEY
+        return certify.certify(*given, 0.05)
+
+    lowest = min(fold["pretrained"].min() for fold in certified((-9.0, 9.0)).scores)
+    certified((float(lowest) * (1.0 - 1e-6), 9.0))
+    with pytest.raises(ValueError, match=rf"cost of {lowest:.6g} is outside .*-0.5"):
+        certified((-0.5, 9.0))
+
+
+def test_a_range_of_costs_is_exceeded_on_either_side_and_by_what_is_no_number():
+    for costs, told in {
+        (0.0, 1.00001): None,
+        (-0.1, 2.0): -0.1,
+        (0.5, 2.0): 2.0,
+    }.items():
+        assert certify.beyond(np.array(costs), (0.0, 1.0)) == told
+    assert np.isnan(certify.beyond(np.array([0.5, np.nan]), (0.0, 1.0)))
+
+
+def test_an_output_that_does_nothing_is_found_out(check):
+    found = check(launch.world(replace(launch.PROBLEM, num_outputs=2)))
+    assert failed(found) == {"shapes"}
+    assert "no gradient in output 1" in str(found)
+
+
+BASELINES = {
+    "padding": lambda seen: 1.0 * (seen.y > seen.y.mean()),
+    "permutation": lambda seen: jnp.arange(len(seen.y)) % 2.0,
+}
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_that_padding_or_order_moves_is_found_out(name, check):
+    problem = replace(launch.PROBLEM, baselines={"wrong": BASELINES[name]})
+    found = check(launch.world(problem))
+    assert failed(found) == {name}
+    assert "costs of wrong move" in str(found)
+
+
+@pytest.mark.parametrize("base", [jnp.zeros_like, lambda theta: theta])
+def test_a_base_that_is_not_above_0_is_found_out(base):
+    found = conformance_costs.none_below_the_best(launch.world(base=base), KEY, 64, 1)
+    assert failed(found) == {"base"}

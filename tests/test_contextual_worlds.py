@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ptft_jax import conformance
+from ptft_jax import conformance, conformance_labels
 from ptft_jax.contextual.baselines import CONTEXTUAL as RULES
 from ptft_jax.contextual.records import Outcome
 from ptft_jax.problems import contextual
@@ -119,3 +119,6 @@ def test_a_broken_problem_is_found_out():
     world = replace(contextual_normal.WORLD, problem=broken)
     with pytest.raises(AssertionError, match="unbiased labels"):
         conformance.require(world, jax.random.key(0), num_instances=1024)
+    for seed in range(1, 4):
+        key = jax.random.key(seed)
+        assert not conformance_labels.unbiased_labels(world, key, 256, M).is_met
