@@ -21,9 +21,8 @@ from ptft_jax.method import certify
 from ptft_jax.problems.problem import ProblemWorld, judged, num_instances
 
 LEAST_BIAS = 1e-4  # that matters, of what costs are moved by: more than rounding
-NUM_PORTFOLIOS = (
-    256  # that labels are judged on: a leak is a small share of their noise
-)
+# Labels are judged on as many: a leak is a small share of their noise.
+NUM_PORTFOLIOS = 256
 MOST_SHIFTED = 16  # outputs that are shifted one at a time
 
 
