@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from ptft_jax import conformance
+from ptft_jax import conformance, conformance_costs
 from ptft_jax.method import catalog, network
 
 M = 8
@@ -15,6 +15,17 @@ M = 8
 def test_every_world_conforms(name):
     world = catalog.WORLDS[name]
     conformance.require(world, jax.random.key(0), num_instances=256, num_observations=M)
+
+
+@pytest.mark.parametrize("name", catalog.WORLDS)
+def test_what_excess_costs_are_shares_of_is_above_0(name):
+    world = catalog.WORLDS[name]
+    truth = conformance_costs.draw(world, jax.random.key(1), 16, M).truth
+    if world.base is None:
+        full = world.expected_cost(truth, world.full_information(truth))
+        assert abs(full.mean()) > 0.0
+    else:
+        assert world.base(truth).sum() > 0.0
 
 
 @pytest.mark.parametrize("name", catalog.PRETRAINED)

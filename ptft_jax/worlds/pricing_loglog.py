@@ -139,5 +139,4 @@ WORLD = ProblemWorld(
     expected_cost=pricing_truth.expected_cost,
     full_information=pricing_truth.full_information,
     bayes=bayes,
-    base=pricing_truth.base,
 )

@@ -205,5 +205,4 @@ WORLD = ProblemWorld(
     outcome=pricing_truth.outcome,
     expected_cost=pricing_truth.expected_cost,
     full_information=pricing_truth.full_information,
-    base=pricing_truth.base,
 )

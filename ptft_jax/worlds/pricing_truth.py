@@ -205,16 +205,4 @@ def full_information(truth: Products) -> Float[Array, "n"]:
     return demand_law.best_price(profit, truth.menu)
 
 
-def base(truth: Products) -> Float[Array, "n"]:
-    """Expected cost of selling nothing: 0.
-
-    Args:
-      truth: n products.
-
-    Returns:
-      Zeros.
-    """
-    return jnp.zeros_like(truth.level)
-
-
 PROBLEM = pricing.PROBLEM
