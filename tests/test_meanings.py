@@ -38,12 +38,12 @@ def validated(name, monkeypatch):
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("name", ["gaussian_means", "three_part", "pricing_loglog"])
+@pytest.mark.parametrize("name", ["binomial_means", "three_part", "pricing_loglog"])
 def test_another_problem_is_told_of_in_its_own_words(folder, monkeypatch, name):
     page, manifest, _, bounds = validated(name, monkeypatch)
     says = manifest["meaning"]
     caution = catalog.WORLDS[name].problem.caution
-    assert bool(caution) == (name != "gaussian_means")
+    assert bool(caution) == (name != "binomial_means")
     said = f"{method_certify.MEANING} {caution}".strip()
     assert says["certificates"] == said
     assert said in page
