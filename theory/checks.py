@@ -1,17 +1,13 @@
 """What every statement assumes of its arguments, refused by name and value."""
 
 import math
-from collections.abc import Sequence
 
-import jax.typing
 import numpy as np
 from jaxtyping import Float
 
-# What `np.asarray` takes here: a number, an array, or sequences of them.
-Numbers = jax.typing.ArrayLike | Sequence
-
-# One real number, as Python or numpy has it.
-Number = float | int | np.number
+from theory import number_types
+from theory.number_types import Number as Number
+from theory.number_types import Numbers as Numbers
 
 # The end of a range that leaves infinity out.
 LARGEST = float(np.finfo(np.float64).max)
@@ -34,7 +30,7 @@ def within(
     Raises:
       ValueError: a value is no real number, NaN or outside; the first one is named.
     """
-    x = _in_float64(name, values)
+    x = number_types.in_float64(name, values)
     outside = np.argwhere(~((x >= low) & (x <= high)))
     if len(outside):
         where = tuple(int(i) for i in outside[0])
@@ -62,7 +58,7 @@ def number(
     Raises:
       ValueError: no single number, NaN, or outside.
     """
-    return float(within(name, _single(name, value), low, high))
+    return float(within(name, number_types.single(name, value), low, high))
 
 
 def sample(
@@ -98,7 +94,7 @@ def confidence(delta: float) -> None:
     Raises:
       ValueError: δ is not in (0, 1).
     """
-    if not 0.0 < _single("delta", delta) < 1.0:
+    if not 0.0 < number_types.single("delta", delta) < 1.0:
         raise ValueError(f"delta = {delta} is not in (0, 1)")
 
 
@@ -122,7 +118,7 @@ def count(
     Raises:
       ValueError: no single number, NaN, infinite, not whole, or outside.
     """
-    x = _single(name, value)
+    x = number_types.single(name, value)
     if not least <= x <= most:  # NaN included
         room = f" is not in [{least}, {most:g}]"
         told = f", expected at least {least}" if most == math.inf else room
@@ -145,7 +141,7 @@ def positive(name: str, value: Number) -> float:
     Raises:
       ValueError: no single number, or not in (0, ∞).
     """
-    x = _single(name, value)
+    x = number_types.single(name, value)
     if not 0.0 < x < math.inf:
         raise ValueError(f"{name} = {value} is not positive and finite")
     return float(x)
@@ -225,7 +221,7 @@ def ratio(q: Number) -> float:
     Raises:
       ValueError: q is not in (0, 1).
     """
-    x = _single("q", q)
+    x = number_types.single("q", q)
     if not 0.0 < x < 1.0:
         raise ValueError(f"q = {q} is not in (0, 1)")
     return float(x)
@@ -263,40 +259,7 @@ def all_positive(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
     Raises:
       ValueError: a value is NaN, infinite or not above 0; the first one is named.
     """
-    x = _in_float64(name, values)
+    x = number_types.in_float64(name, values)
     for value in x[~((x > 0.0) & (x < np.inf))][:1]:
         raise ValueError(f"{name} = {value} is not positive and finite")
     return x
-
-
-def is_real(dtype: np.dtype) -> bool:
-    """Whether numbers of a type are real: numpy's own, or such as bfloat16.
-
-    Args:
-      dtype: numpy's type of an array.
-
-    Returns:
-      True for truth values also.
-    """
-    registered = dtype.kind == "V" and dtype.isbuiltin == 2
-    return dtype.kind in "biuf" or registered
-
-
-def _in_float64(name: str, values: Numbers) -> Float[np.ndarray, "*s"]:
-    """The values as an array in float64, refused where they are no real numbers."""
-    x = np.asarray(values)
-    how = "unsafe" if x.dtype == object else "same_kind"  # such as 2**70
-    try:
-        return x.astype(np.float64, casting=how, copy=False)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} holds what is no real number") from None
-
-
-def _single(name: str, value: Number | np.ndarray) -> float | int:
-    """The one real number that the value is, as Python has it."""
-    if isinstance(value, float | int):
-        return value
-    x = np.asarray(value, dtype=object if isinstance(value, list | tuple) else None)
-    if x.shape != () or not is_real(x.dtype):
-        raise ValueError(f"{name} = {value} is not a number")
-    return x.item()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from theory import checks
+from theory import number_types
 
 
 class Evidence(NamedTuple):
@@ -217,7 +217,11 @@ def total_of(answer: Any) -> float:
     if isinstance(total, str | bytes | list | tuple | dict):
         raise BoundError(f"{_shown(answer)}, no number")
     value = np.asarray(total)
-    if value.shape != () or value.dtype == bool or not checks.is_real(value.dtype):
+    if (
+        value.shape != ()
+        or value.dtype == bool
+        or not number_types.is_real(value.dtype)
+    ):
         raise BoundError(f"{_shown(answer)}, no number")
     number = float(value)
     if math.isnan(number):
