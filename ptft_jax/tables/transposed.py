@@ -122,15 +122,12 @@ def _values(
     grid: Grid, periods: Int[np.ndarray, "T"], problems: Problems
 ) -> tuple[Float64[np.ndarray, "n T"], Bool[np.ndarray, "n T"], list[str]]:
     runs = np.split(periods, np.flatnonzero(np.diff(periods) > 1) + 1)
-    found = [
-        cells.numbers(grid, int(run[0]), len(run), cells.DEMAND, problems)
-        for run in runs
-    ]
+    row, found = np.arange(len(grid.rows))[:, None], []
     for run in runs:
-        row = np.broadcast_to(
-            np.arange(len(grid.rows))[:, None], (len(grid.rows), len(run))
-        )
-        cells.report_thousands(grid, int(run[0]), row, problems)
+        block = int(run[0]), len(run)
+        found.append(cells.numbers(grid, *block, cells.DEMAND, problems))
+        instance = np.broadcast_to(row, found[-1].values.shape)
+        cells.report_thousands(grid, block[0], instance, problems)
     blank, text = (sum(counts) for counts in zip(*(f[2:] for f in found), strict=True))
     values = np.hstack([f.values for f in found])
     unreadable = np.hstack([f.unreadable for f in found])

@@ -44,12 +44,12 @@ def read(grid: Grid, problems: Problems) -> Draft:
     cells.report_thousands(grid, first, column, problems)
     _explain_text(grid, first, numbers, problems)
     values, periods = numbers.values, None
-    if not first:
-        _note_counter(grid, values[:, 0], notes)
-    else:
+    if first:
         notes.append(f"{grid.column_place(0)} labels the periods, it is no instance")
         order, periods = _row_order(grid, problems, notes)
         values = values[order]
+    else:
+        _note_counter(grid, values[:, 0], notes)
     return Draft(
         instances=grid.header[first:],
         values=np.ascontiguousarray(values),
@@ -69,7 +69,9 @@ def _has_index(grid: Grid) -> bool:
 
 def _refuse_long(grid: Grid, first: int, problems: Problems) -> None:
     """Complains of a column of dates among those of demand: these are not instances."""
-    for j in range(first, len(grid.header) if len(grid.header) <= FEW_COLUMNS else 0):
+    if len(grid.header) > FEW_COLUMNS:
+        return
+    for j in range(first, len(grid.header)):
         if times.looks_like_dates(grid.labels(j)):
             problems.add(
                 f"{grid.column_place(j)}: dates where a wide file has the demand of an "
